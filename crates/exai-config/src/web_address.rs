@@ -2,8 +2,6 @@ use std::net::IpAddr;
 
 /// As much of a URL as it takes to catch a mistake early; the client of its protocol parses it in full.
 pub(crate) struct WebAddress<'a> {
-    /// What is spoken there.
-    pub(crate) protocol: WebProtocol,
     /// Whether it is spoken without TLS.
     pub(crate) is_plain: bool,
     /// The host, an IPv6 address without its brackets.
@@ -47,7 +45,7 @@ impl<'a> WebAddress<'a> {
     }
 
     fn of_split(
-        (protocol, is_plain, rest): (WebProtocol, bool, &'a str),
+        (_, is_plain, rest): (WebProtocol, bool, &'a str),
         url: &str,
         key: &str,
     ) -> Result<WebAddress<'a>, String> {
@@ -62,7 +60,7 @@ impl<'a> WebAddress<'a> {
         if host.is_empty() || host.starts_with('[') || url.contains(char::is_whitespace) {
             return Err(format!("this `{key}` names no host"));
         }
-        Ok(WebAddress { protocol, is_plain, host, port, path })
+        Ok(WebAddress { is_plain, host, port, path })
     }
 
     /// Whether what is sent there stays on this machine.
@@ -82,10 +80,10 @@ pub(crate) fn check_url(url: &str, of_a_command: bool) -> Result<(), String> {
     };
     let address = WebAddress::of_split(split, url, "url")?;
     let local = ["127.0.0.1", "localhost", "::1"].contains(&address.host);
-    if of_a_command && !(local && address.is_plain && address.protocol == WebProtocol::Http) {
-        return Err(
-            "the `url` of a server with a `command` is http:// on 127.0.0.1, localhost or [::1]".to_owned()
-        );
+    if of_a_command && !(local && address.is_plain) {
+        let sentence =
+            "the `url` of a server with a `command` is http:// or ws:// on 127.0.0.1, localhost or [::1]";
+        return Err(sentence.to_owned());
     }
     Ok(())
 }

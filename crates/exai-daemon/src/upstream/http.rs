@@ -40,14 +40,14 @@ mod server_url;
 mod session;
 mod sse_servers;
 mod sse_transport;
+pub(in crate::upstream) mod startup;
 pub(crate) mod target;
 mod unanswered;
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use exai_mux::InstanceId;
-use exai_os::clock;
 use exai_proto::Segments;
 use exai_supervisor::outbox::{Bound, Drain, Outbox, Unsent, outbox};
 use tokio::sync::{mpsc, watch};
@@ -59,18 +59,14 @@ use crate::observe::process_monitor::ProcessMonitor;
 use crate::upstream::conversation_event::ConversationEvent;
 use crate::upstream::event::ServerEvent;
 use client::HttpClient;
-use connect::OwnTree;
 pub(in crate::upstream) use connect::write_causes;
 pub(in crate::upstream) use explanation::{REDIRECTS_AWAY, ask_for_sign_in, explanation};
-use port_check::{PortCheck, PortState};
 use remote_client::RemoteClient;
 use session::{ServerSession, SessionEnds};
+use startup::{Startup, Wish};
 use target::{HttpTarget, OwnTarget};
 
-/// How often the port is checked until the server listens; less often once that has taken long.
-const STEP: Duration = Duration::from_millis(20);
-const LONG_STEP: Duration = Duration::from_millis(100);
-/// How often the port is checked after that.
+/// How often the port of a server that listens is checked.
 const PERIOD: Duration = Duration::from_secs(1);
 
 /// A handle of the session with a server with a URL. Dropping the handle ends the session without a DELETE.
@@ -79,11 +75,9 @@ pub(crate) struct HttpUpstream {
     requests: Outbox,
     others: Outbox,
     closing: watch::Sender<bool>,
-    waits_for: WaitsFor,
+    /// Of a server that the daemon has started.
+    wish: Option<Wish>,
 }
-
-/// What the daemon waits for the server to do, in words; `None` once the server has done it.
-type WaitsFor = Arc<Mutex<Option<String>>>;
 
 impl HttpUpstream {
     /// Begins a conversation with a server that runs elsewhere.
@@ -107,25 +101,9 @@ impl HttpUpstream {
         limit: Bound,
         tasks: &TaskTracker,
     ) -> HttpUpstream {
-        let instance = whose.1;
-        monitor.set_address(instance, target.addr());
-        let tree = Arc::new(OwnTree::new(PortCheck::new(monitor.clone(), instance, target.addrs.clone())));
-        let startup = Startup {
-            tree: tree.clone(),
-            monitor,
-            instance,
-            waits_for: Arc::new(Mutex::new(Some(target.wish()))),
-            deadline: clock::now() + target.start_timeout,
-        };
-        HttpUpstream::converse(
-            &target.http,
-            HttpClient::own(tree),
-            Some(startup),
-            whose,
-            events,
-            limit,
-            tasks,
-        )
+        let startup = Startup::begin(target, whose.1, monitor);
+        let client = HttpClient::own(startup.tree.clone());
+        HttpUpstream::converse(&target.http, client, Some(startup), whose, events, limit, tasks)
     }
 
     fn converse(
@@ -140,12 +118,12 @@ impl HttpUpstream {
         let (requests, request_drain) = outbox(limit);
         let (others, other_drain) = outbox(limit);
         let (closing, closed) = watch::channel(false);
-        let waits_for = startup.as_ref().map(|startup| startup.waits_for.clone()).unwrap_or_default();
+        let wish = startup.as_ref().map(Startup::wish);
         let (session, ends) =
             ServerSession::new(client, target.place.clone(), target.credentials.clone(), whose, events);
         let conversation = Conversation { session, ends, startup };
         tasks.spawn(conversation.run((request_drain, other_drain), closed));
-        HttpUpstream { requests, others, closing, waits_for }
+        HttpUpstream { requests, others, closing, wish }
     }
 
     /// Queues a message. A request has a number.
@@ -160,7 +138,7 @@ impl HttpUpstream {
 
     /// What the daemon waits for while the server does not listen yet, in words that read after "the server".
     pub(crate) fn waits_for(&self) -> Option<String> {
-        self.waits_for.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.wish.as_ref()?.get()
     }
 }
 
@@ -170,15 +148,6 @@ struct Conversation {
     ends: SessionEnds,
     /// For a server that the daemon has started.
     startup: Option<Startup>,
-}
-
-/// The start of a server that opens a port of its own.
-struct Startup {
-    tree: Arc<OwnTree>,
-    monitor: ProcessMonitor,
-    instance: InstanceId,
-    waits_for: WaitsFor,
-    deadline: Instant,
 }
 
 impl Conversation {
@@ -217,31 +186,6 @@ impl Conversation {
             () = watch_server(&self.session), if self.startup.is_some() => failed("is not watched any more"),
             Some(event) = self.ends.broken.recv() => event,
             reason = sse_transport::pass_stream_on(&self.session, &mut self.ends.streams) => failed(&reason),
-        }
-    }
-}
-
-impl Startup {
-    async fn wait_until_listening(&self) -> Result<(), String> {
-        let begun = clock::now();
-        loop {
-            match self.tree.check_port().await {
-                PortState::Own(addr) => {
-                    self.monitor.set_address(self.instance, addr);
-                    *self.waits_for.lock().unwrap_or_else(PoisonError::into_inner) = None;
-                    return Ok(());
-                }
-                PortState::Stranger(who) => {
-                    return Err(format!("is not ready: {who}, which is no process of this server"));
-                }
-                PortState::Nobody => {}
-            }
-            if clock::now() >= self.deadline {
-                let limit = self.deadline.duration_since(begun).as_secs();
-                let wish = self.waits_for.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                return Err(format!("{} after {limit} s", wish.unwrap_or_default()));
-            }
-            sleep(if clock::now() < begun + PERIOD * 2 { STEP } else { LONG_STEP }).await;
         }
     }
 }

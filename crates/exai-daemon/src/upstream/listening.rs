@@ -9,31 +9,45 @@ use exai_supervisor::outbox::Unsent;
 
 use crate::upstream::http::HttpUpstream;
 use crate::upstream::running::{Stop, Upstream};
+use crate::upstream::websocket::WebSocketUpstream;
 
-/// A process tree, and the session with it over HTTP.
+/// A process tree, and the conversation with it.
 #[derive(Debug)]
 pub(crate) struct ListeningUpstream {
     job: Job,
-    /// `None` once the session has ended.
-    http: Option<HttpUpstream>,
+    conversation: Conversation,
+}
+
+/// What is spoken with such a server.
+#[derive(Debug)]
+pub(crate) enum Conversation {
+    Http(HttpUpstream),
+    WebSocket(WebSocketUpstream),
+    /// There is none any more.
+    Ended,
 }
 
 impl ListeningUpstream {
-    pub(crate) fn new(job: Job, http: HttpUpstream) -> Self {
-        ListeningUpstream { job, http: Some(http) }
+    pub(crate) fn new(job: Job, conversation: Conversation) -> Self {
+        ListeningUpstream { job, conversation }
     }
 }
 
 impl Upstream for ListeningUpstream {
     fn send(&self, message: Segments, number: Option<u64>) -> Result<(), Unsent> {
-        self.http.as_ref().map_or(Err(Unsent::Closed), |http| http.send(message, number))
+        match &self.conversation {
+            Conversation::Http(http) => http.send(message, number),
+            Conversation::WebSocket(socket) => socket.send(message, number),
+            Conversation::Ended => Err(Unsent::Closed),
+        }
     }
 
-    /// The session ends first, then the processes: the hub calls this again when the session has ended.
+    /// The conversation ends first, then the processes: the hub calls this again when the conversation has ended.
     fn stop(&self, grace: Duration) -> Stop {
-        match &self.http {
-            Some(http) => http.close(),
-            None => self.job.stop(grace),
+        match &self.conversation {
+            Conversation::Http(http) => http.close(),
+            Conversation::WebSocket(socket) => return socket.stop(grace),
+            Conversation::Ended => self.job.stop(grace),
         }
         Stop::Begun
     }
@@ -55,11 +69,16 @@ impl Upstream for ListeningUpstream {
     }
 
     fn forget_session(&mut self) {
-        self.http = None;
+        self.conversation = Conversation::Ended;
     }
 
     fn explain(&self, reason: String) -> String {
-        match self.http.as_ref().and_then(HttpUpstream::waits_for) {
+        let waits_for = match &self.conversation {
+            Conversation::Http(http) => http.waits_for(),
+            Conversation::WebSocket(socket) => socket.waits_for(),
+            Conversation::Ended => None,
+        };
+        match waits_for {
             Some(waits_for) => format!("{reason}; it {waits_for}"),
             None => reason,
         }

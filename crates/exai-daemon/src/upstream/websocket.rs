@@ -1,4 +1,4 @@
-//! A server that runs elsewhere and speaks WebSocket: one connection for each instance, subprotocol `mcp`, one message in
+//! A server that speaks WebSocket, elsewhere or on a port that it has opened itself: one connection for each instance, subprotocol `mcp`, one message in
 //! each frame. The rules are those of stdio, as on the daemon's own WebSocket.
 //!
 //! # Theory of operation
@@ -19,15 +19,19 @@ use exai_mux::{InstanceId, See};
 use exai_proto::Segments;
 use exai_supervisor::outbox::{Bound, Drain, Outbox, Unsent, outbox};
 use exai_supervisor::turns::Turns;
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
 use crate::limits::{CLOSE_TIMEOUT, SERVER_END_TIMEOUT, SESSION_END_TIMEOUT};
+use crate::observe::process_monitor::ProcessMonitor;
 use crate::upstream::conversation_event::ConversationEvent;
 use crate::upstream::event::ServerEvent;
 use crate::upstream::http::remote_client::RemoteClient;
-use crate::upstream::http::target::HttpTarget;
+use crate::upstream::http::startup::{Startup, Wish};
+use crate::upstream::http::target::{HttpTarget, OwnTarget};
 use crate::upstream::running::{Stop, Upstream};
 use crate::upstream::server_output;
 use connection::Ending;
@@ -39,6 +43,8 @@ pub(crate) struct WebSocketUpstream {
     closing: watch::Sender<bool>,
     conversation: Conversation,
     server: Arc<str>,
+    /// Of a server that the daemon has started.
+    wish: Option<Wish>,
     /// The first text that is no message, until the server has said a message.
     first_text: Option<String>,
     has_spoken: bool,
@@ -50,21 +56,61 @@ enum Conversation {
     Ended,
 }
 
+/// The way to the server.
+#[derive(Debug)]
+enum Way {
+    Elsewhere(RemoteClient),
+    /// To a process of its own tree, as soon as one listens.
+    OwnTree(Startup),
+}
+
 impl WebSocketUpstream {
-    /// Begins a conversation.
+    /// Begins a conversation with a server that runs elsewhere.
     pub(crate) fn start(
-        to: (HttpTarget, RemoteClient),
+        (target, client): (HttpTarget, RemoteClient),
+        whose: (Arc<str>, InstanceId),
+        events: mpsc::Sender<(InstanceId, ServerEvent)>,
+        limit: Bound,
+        tasks: &TaskTracker,
+    ) -> WebSocketUpstream {
+        WebSocketUpstream::converse((target, Way::Elsewhere(client)), whose, events, limit, tasks)
+    }
+
+    /// Begins to wait for a server that the daemon has started, and speaks to it as soon as it listens.
+    pub(crate) fn start_own(
+        target: OwnTarget,
+        whose: (Arc<str>, InstanceId),
+        monitor: ProcessMonitor,
+        events: mpsc::Sender<(InstanceId, ServerEvent)>,
+        limit: Bound,
+        tasks: &TaskTracker,
+    ) -> WebSocketUpstream {
+        let way = Way::OwnTree(Startup::begin(&target, whose.1, monitor));
+        WebSocketUpstream::converse((target.http, way), whose, events, limit, tasks)
+    }
+
+    /// What the daemon waits for while the server does not listen yet, in words that read after "the server".
+    pub(crate) fn waits_for(&self) -> Option<String> {
+        self.wish.as_ref()?.get()
+    }
+
+    fn converse(
+        to: (HttpTarget, Way),
         (server, instance): (Arc<str>, InstanceId),
         events: mpsc::Sender<(InstanceId, ServerEvent)>,
         limit: Bound,
         tasks: &TaskTracker,
     ) -> WebSocketUpstream {
+        let wish = match &to.1 {
+            Way::Elsewhere(_) => None,
+            Way::OwnTree(startup) => Some(startup.wish()),
+        };
         let (outbox, drain) = outbox(limit);
         let (closing, closed) = watch::channel(false);
         let reporter = Reporter { instance, events };
         tasks.spawn(reporter.run(to, drain, closed));
         let conversation = Conversation::Open;
-        WebSocketUpstream { outbox, closing, conversation, server, first_text: None, has_spoken: false }
+        WebSocketUpstream { outbox, closing, conversation, server, wish, first_text: None, has_spoken: false }
     }
 }
 
@@ -118,6 +164,19 @@ impl Upstream for WebSocketUpstream {
     }
 }
 
+impl Way {
+    /// Opens a WebSocket. The error reads after "the server".
+    async fn open(&self, target: &HttpTarget) -> Result<TokioIo<Upgraded>, String> {
+        match self {
+            Way::Elsewhere(client) => handshake::open(target, client.connector()).await,
+            Way::OwnTree(startup) => {
+                startup.wait_until_listening().await?;
+                handshake::open_on(TokioIo::new(startup.connect().await?), target).await
+            }
+        }
+    }
+}
+
 /// The task of an instance, and its way to the hub.
 #[derive(Debug)]
 struct Reporter {
@@ -133,7 +192,7 @@ impl Reporter {
 
     async fn run(
         self,
-        (target, client): (HttpTarget, RemoteClient),
+        (target, way): (HttpTarget, Way),
         mut waiting: Drain,
         mut closing: watch::Receiver<bool>,
     ) {
@@ -141,7 +200,7 @@ impl Reporter {
         let asked = async { closing.wait_for(|closing| *closing).await.is_ok() };
         tokio::pin!(asked);
         let opened = tokio::select! {
-            opened = handshake::open(&target, client.connector()) => opened,
+            opened = way.open(&target) => opened,
             _ = &mut asked => return self.report(ConversationEvent::Closed).await,
         };
         let (mut reader, mut writer) = match opened {

@@ -259,3 +259,49 @@ fn a_server_that_says_no_message_is_quoted_when_it_goes() {
     let said = "closed the connection (1000); it has said no message of MCP, but \"welcome to the chat\"";
     assert!(message.contains(said), "{message}");
 }
+
+/// The same daemon, but started by another one as a server that opens a port of its own.
+fn starting(other: &Instance, port: u16) -> Instance {
+    let authorization = json!(format!("Bearer {}", other.token()));
+    let (command, home) = (json!(program("exai")), json!(other.home()));
+    Instance::new(&format!(
+        "[servers.far]\ncommand = {command}\nargs = [\"serve\"]\nenv = {{ EXAI_HOME = {home} }}\n\
+         url = \"ws://127.0.0.1:{port}/mcp/fix\"\nheaders = {{ Authorization = {authorization} }}\n"
+    ))
+}
+
+#[test]
+fn a_server_that_exai_starts_may_open_a_websocket() {
+    let port = free_port();
+    let other = listening(port, &fixture("fix", &[]));
+    other.ends(0, &["stop"]);
+    let instance = starting(&other, port);
+    let mut clients = [instance.client("far"), instance.client("far")];
+    let pids = clients.each_mut().map(|client| client.call("pid", &json!({})));
+    assert_eq!((&pids[0], connected(&other)), (&pids[1], 1), "all clients share one connection");
+    assert_eq!(instance.json(&["list", "--json"])["servers"][0]["transport"], "ws");
+    let server = other.status()["daemon"]["pid"].as_u64().expect("a pid") as u32;
+    let row = instance.status()["servers"][0]["instances"][0].clone();
+    assert_eq!(row["pid"], server, "{row}");
+    let identity = process::identify(server).expect("the process table").expect("it runs");
+    process::kill_verified(&identity, Kill::Force).expect("it can be killed");
+    let echo = json!({"name": "echo", "arguments": {"message": "here"}});
+    for client in &mut clients {
+        eventually("the next one serves", LIMIT, || client.ask("tools/call", &echo)["result"].is_object());
+    }
+    instance.ends(0, &["stop"]);
+    other.ends(exai_proto::exit::NOT_RUNNING.into(), &["status"]);
+}
+
+#[test]
+fn a_stranger_on_the_port_of_such_a_server_hears_nothing() {
+    let port = free_port();
+    let other = listening(port, &fixture("fix", &[]));
+    other.ends(0, &["stop"]);
+    let stranger = TcpListener::bind(("127.0.0.1", port)).expect("the port is free");
+    let instance = starting(&other, port);
+    let said = refusal(&instance);
+    assert!(said.contains("is held by") && said.contains("no process of this server"), "{said}");
+    stranger.set_nonblocking(true).expect("it can be asked");
+    assert!(stranger.accept().is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock));
+}

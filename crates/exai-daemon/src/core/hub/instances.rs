@@ -18,7 +18,7 @@ use crate::upstream::builtin::{self, BuiltinUpstream};
 use crate::upstream::conversation_event::ConversationEvent;
 use crate::upstream::event::{RemoteWay, ServerEvent, Started, StartedProcess};
 use crate::upstream::http::HttpUpstream;
-use crate::upstream::listening::ListeningUpstream;
+use crate::upstream::listening::{Conversation, ListeningUpstream};
 use crate::upstream::policy;
 use crate::upstream::remote::RemoteUpstream;
 use crate::upstream::running::{Stop, Upstream};
@@ -233,9 +233,14 @@ impl Hub {
                         let whose = (hosted.server.clone(), instance);
                         let (monitor, events) = (self.host.monitor.clone(), self.servers.clone());
                         let tasks = &self.host.tasks;
-                        let http =
-                            HttpUpstream::start_own(&target, whose, monitor, events, SERVER_QUEUE, tasks);
-                        Box::new(ListeningUpstream::new(job, http))
+                        let conversation = if target.is_web_socket() {
+                            let (limit, start) = (SERVER_QUEUE, WebSocketUpstream::start_own);
+                            Conversation::WebSocket(start(target, whose, monitor, events, limit, tasks))
+                        } else {
+                            let (limit, start) = (SERVER_QUEUE, HttpUpstream::start_own);
+                            Conversation::Http(start(&target, whose, monitor, events, limit, tasks))
+                        };
+                        Box::new(ListeningUpstream::new(job, conversation))
                     }
                 };
                 hosted.early.drain(..).for_each(|line| running.print(&line));

@@ -39,12 +39,14 @@ impl ServerUrl {
     /// Parses the URL of a server that the daemon starts, on this machine. Returns the addresses to connect to as well:
     /// `localhost` may mean two. The error reads after "the server".
     pub(crate) fn parse_own(url: &str) -> Result<(Self, Vec<SocketAddr>), String> {
-        if begins_with(url, HTTP) {
+        let scheme = [HTTP, WS].into_iter().find(|scheme| begins_with(url, scheme));
+        if scheme.is_some() {
             check_characters(url)?;
         }
-        let parsed = LoopbackUrl::parse(url, HTTP).map_err(|error| {
+        let scheme = scheme.unwrap_or(HTTP);
+        let parsed = LoopbackUrl::parse(url, scheme).map_err(|error| {
             wrong(match error {
-                LoopbackUrlError::Scheme => "does not begin with http://",
+                LoopbackUrlError::Scheme => "begins with neither http:// nor ws://",
                 LoopbackUrlError::Credentials => CREDENTIALS,
                 LoopbackUrlError::Host(_) => "does not name this machine as 127.0.0.1, localhost or [::1]",
                 LoopbackUrlError::Port => "names no possible port",
@@ -52,7 +54,7 @@ impl ServerUrl {
         })?;
         let port = parsed.port.unwrap_or(80);
         let place =
-            ServerUrl { scheme: HTTP, authority: parsed.authority.to_owned(), path: with_slash(parsed.rest) };
+            ServerUrl { scheme, authority: parsed.authority.to_owned(), path: with_slash(parsed.rest) };
         Ok((place, parsed.ips.iter().map(|&ip| SocketAddr::new(ip, port)).collect()))
     }
 
@@ -85,6 +87,11 @@ impl ServerUrl {
         Ok(place)
     }
 
+    /// Whether WebSocket is spoken there, and not HTTP alone.
+    pub(super) fn is_web_socket(&self) -> bool {
+        [WS, WSS].contains(&self.scheme)
+    }
+
     /// Whether what is sent there could be read on its way.
     pub(super) fn is_readable_by_others(&self) -> bool {
         let host = self.absolute("/").and_then(|uri| uri.host().map(ToOwned::to_owned)).unwrap_or_default();
@@ -96,7 +103,7 @@ impl ServerUrl {
 
     /// The scheme without TLS, and the one with it.
     pub(super) fn schemes(&self) -> (&'static str, &'static str) {
-        if [WS, WSS].contains(&self.scheme) { (WS, WSS) } else { (HTTP, HTTPS) }
+        if self.is_web_socket() { (WS, WSS) } else { (HTTP, HTTPS) }
     }
 
     /// The whole URI of a path.
@@ -155,11 +162,13 @@ mod tests {
             ("http://127.0.0.1:9001/mcp", "127.0.0.1:9001", "/mcp", vec!["127.0.0.1:9001"]),
             ("HTTP://[::1]:1", "[::1]:1", "/", vec!["[::1]:1"]),
             ("http://127.0.0.1?a=b", "127.0.0.1", "/?a=b", vec!["127.0.0.1:80"]),
+            ("ws://127.0.0.1:3/mcp", "127.0.0.1:3", "/mcp", vec!["127.0.0.1:3"]),
             ("http://LocalHost:2/a/b?c", "LocalHost:2", "/a/b?c", vec!["127.0.0.1:2", "[::1]:2"]),
         ];
         for (url, authority, path, addrs) in cases {
             let addrs = addrs.into_iter().map(|addr| addr.parse().unwrap()).collect();
-            let expected = ServerUrl { scheme: HTTP, authority: authority.to_owned(), path: path.to_owned() };
+            let scheme = if begins_with(url, WS) { WS } else { HTTP };
+            let expected = ServerUrl { scheme, authority: authority.to_owned(), path: path.to_owned() };
             assert_eq!(ServerUrl::parse_own(url), Ok((expected, addrs)), "{url}");
         }
     }
@@ -169,6 +178,8 @@ mod tests {
         let urls = [
             "",
             "https://127.0.0.1:1/secret",
+            "wss://127.0.0.1:1/secret",
+            "ws://example.com/secret",
             "http://example.com/secret",
             "http://127.0.0.1.evil.com/secret",
             "http://127.0.0.2:1/secret",

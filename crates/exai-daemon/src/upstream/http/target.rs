@@ -64,7 +64,7 @@ impl HttpTarget {
 /// How a server is reached that the daemon starts and that opens a port of its own.
 #[derive(Debug)]
 pub(crate) struct OwnTarget {
-    pub(super) http: HttpTarget,
+    pub(in crate::upstream) http: HttpTarget,
     /// Where it is to listen; never empty. `localhost` may mean two addresses.
     pub(super) addrs: Vec<SocketAddr>,
     pub(super) start_timeout: Duration,
@@ -80,6 +80,11 @@ impl OwnTarget {
         let (place, addrs) = ServerUrl::parse_own(url)?;
         let credentials = Credentials::new(headers, &place)?;
         Ok(OwnTarget { http: HttpTarget { place, credentials }, addrs, start_timeout })
+    }
+
+    /// Whether the server speaks WebSocket, and not HTTP alone.
+    pub(crate) fn is_web_socket(&self) -> bool {
+        self.http.place.is_web_socket()
     }
 
     /// Where the server is to listen; the first of the possible addresses.

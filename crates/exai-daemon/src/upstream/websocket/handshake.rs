@@ -18,19 +18,29 @@ use crate::upstream::http::{REDIRECTS_AWAY, ask_for_sign_in, explanation, write_
 use crate::websocket_key;
 
 const PROTOCOL: HeaderValue = HeaderValue::from_static("mcp");
+const UNUSABLE: &str = "could not be started: its `url` cannot be used";
 
-/// Opens a WebSocket. The error is a sentence that reads after "the server".
+/// Opens a WebSocket to a server elsewhere. The error is a sentence that reads after "the server".
 pub(super) async fn open(target: &HttpTarget, connector: &Connector) -> Result<TokioIo<Upgraded>, String> {
-    let (uri, headers) = target.request_head().ok_or("could not be started: its `url` cannot be used")?;
+    let (uri, _) = target.request_head().ok_or(UNUSABLE)?;
     let stream = connector.open(&uri).await.map_err(|obstacle| format!("cannot be reached: {obstacle}"))?;
+    open_on(stream.into_inner(), target).await
+}
+
+/// Opens a WebSocket on this connection to the server.
+pub(super) async fn open_on(
+    stream: impl hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
+    target: &HttpTarget,
+) -> Result<TokioIo<Upgraded>, String> {
+    let (uri, headers) = target.request_head().ok_or(UNUSABLE)?;
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
-    let shaking = shake_hands(stream.into_inner(), path, headers);
+    let shaking = shake_hands(stream, path, headers);
     let late = |_| Err(format!("opened no WebSocket within {} s", REMOTE_CONNECT_TIMEOUT.as_secs()));
     timeout(REMOTE_CONNECT_TIMEOUT, shaking).await.unwrap_or_else(late)
 }
 
 async fn shake_hands(
-    stream: exai_net::HttpStream,
+    stream: impl hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
     path: &str,
     headers: HeaderMap,
 ) -> Result<TokioIo<Upgraded>, String> {
@@ -39,7 +49,7 @@ async fn shake_hands(
     getrandom::fill(&mut key).map_err(|error| format!("could not be started: no random bytes: {error}"))?;
     let key = HeaderValue::from_str(&BASE64_STANDARD.encode(key)).map_err(|error| error.to_string())?;
     let mut request = Request::new(Empty::<Bytes>::new());
-    *request.uri_mut() = path.parse().map_err(|_| "could not be started: its `url` cannot be used")?;
+    *request.uri_mut() = path.parse().map_err(|_| UNUSABLE)?;
     *request.headers_mut() = headers;
     for (name, value) in [
         (header::CONNECTION, HeaderValue::from_static("Upgrade")),
