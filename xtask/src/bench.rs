@@ -2,7 +2,8 @@
 //!
 //! Everything goes through real processes over stdio. *Direct* is the echo server of `exai-test` as the client's own
 //! child, *exai* is `exai shim` in front of the same server. Only the tools of four servers that `npx` starts come from
-//! the servers in .peers/. Each figure is measured in several rounds, direct and exai in turns, in an order that is
+//! the servers in .peers/, and the server over TLS is the echo server as a process of its own, to which *direct* is a client
+//! with one connection. Each figure is measured in several rounds, direct and exai in turns, in an order that is
 //! reversed from one round to the next, so that whatever disturbs the machine disturbs both.
 //!
 //! # The document of `--json`
@@ -28,7 +29,7 @@
 //!
 //! `measured_at` is in seconds since 1970. `value` is the quantile over all samples (the median unless the name says
 //! otherwise); `least` and `most` are the quantiles of the lowest and the highest round. `ratio` is exai's value
-//! divided by direct's value. `of` is `ratio` or `exai`, `at` is `most` or `least`. A side that was not measured is
+//! divided by direct's value. `of` is `ratio`, `exai` or `difference` (exai's value less direct's), `at` is `most` or `least`. A side that was not measured is
 //! null, and so is everything that depends on it. `target` and `met` are null where there is no target.
 
 mod client;
@@ -42,6 +43,7 @@ mod measure;
 mod memory;
 mod npx;
 mod processes;
+mod remote;
 mod report;
 mod requests;
 mod statistics;
@@ -61,8 +63,8 @@ pub(crate) const HELP: &str = "\
 usage: cargo xtask bench [--quick] [--json FILE]
 
 Builds the release programs and measures exai next to direct stdio to the same native echo server: calls,
-throughput, starts, memory, a thousand clients at once, what looking after processes costs, and the tools of four npx
-servers out of .peers/ (`cargo xtask peers`). Takes two minutes, and wants the machine for itself.
+throughput, starts, memory, a thousand clients at once, what looking after processes costs, servers elsewhere over TLS,
+and the tools of four npx servers out of .peers/ (`cargo xtask peers`). Takes two minutes, and wants the machine for itself.
 
   --quick       fewer and shorter rounds: does it work, and roughly how fast
   --json FILE   also write the figures as JSON; the schema is at the top of xtask/src/bench.rs

@@ -187,7 +187,6 @@ impl Server {
         if self.command.is_none() && via.is_none() {
             let misplaced = [
                 ("args", self.args.as_ref().map(Spanned::span)),
-                ("env", self.env.keys().next().map(Spanned::span)),
                 ("cwd", self.cwd.as_ref().map(Spanned::span)),
             ];
             for (key, span) in misplaced {

@@ -131,6 +131,8 @@ pub(crate) const MAX_RENEWING_PROCESSES: usize = 8;
 pub(crate) const MAX_PENDING_SIGN_INS: usize = 256;
 /// How long a page on which somebody signs in is good for.
 pub(crate) const SIGN_IN_PAGE_TIMEOUT: Duration = Duration::from_mins(10);
+/// Sets of proxies and certificates for which connections are shared.
+pub(crate) const MAX_REMOTE_CLIENTS: usize = 16;
 /// Idle connections to one server.
 pub(crate) const MAX_IDLE_CONNECTIONS: usize = 16;
 /// How long a connection is kept for the next request. Servers close theirs after two seconds or more, and a request on a

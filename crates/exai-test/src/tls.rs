@@ -9,7 +9,7 @@ use std::thread;
 
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls::{ClientConfig, RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 
 /// The certificate to trust, as a PEM file has it. Programs on Linux trust it and no other if `SSL_CERT_FILE` names that
 /// file.
@@ -31,6 +31,22 @@ pub fn server_config(protocols: &[&str]) -> Arc<ServerConfig> {
         .with_safe_default_protocol_versions()
         .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
         .expect("the key fits the certificate");
+    config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+    Arc::new(config)
+}
+
+/// The client's half of TLS, which trusts [`CA`] alone.
+///
+/// # Panics
+/// When the certificates of this crate are broken.
+pub fn client_config(protocols: &[&str]) -> Arc<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    let ca = CertificateDer::from_pem_slice(CA.as_bytes()).expect("the certificate is whole");
+    roots.add(ca).expect("the certificate is one of a CA");
+    let cryptography = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(cryptography).with_safe_default_protocol_versions();
+    let builder = builder.expect("the provider has ciphers");
+    let mut config = builder.with_root_certificates(roots).with_no_client_auth();
     config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
     Arc::new(config)
 }

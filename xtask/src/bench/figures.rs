@@ -38,6 +38,9 @@ pub(crate) enum Series {
     ClientMemory,
     CallOfMany,
     Flat,
+    RemoteCall,
+    RemoteSession,
+    RemoteRequests,
 }
 
 /// The value that a figure should have.
@@ -47,6 +50,8 @@ pub(crate) enum Target {
     AtMost(f64),
     AtLeast(f64),
     RatioAtMost(f64),
+    /// By how much exai's value may be above direct's.
+    AddsAtMost(f64),
 }
 
 /// One row of the table.
@@ -58,7 +63,7 @@ pub(crate) struct Figure {
     pub(crate) target: Target,
 }
 
-pub(crate) const FIGURES: [Figure; 25] = [
+pub(crate) const FIGURES: [Figure; 28] = [
     figure("100 B call, p50", "µs", Series::Call, Target::None),
     Figure { percent: 95, ..figure("100 B call, p95", "µs", Series::Call, Target::None) },
     figure("100 B call in the modern era, p50", "µs", Series::ModernCall, Target::None),
@@ -89,6 +94,19 @@ pub(crate) const FIGURES: [Figure; 25] = [
     figure("PSS of the daemon for one client among 1,000", "KiB", Series::ClientMemory, Target::AtMost(45.0)),
     figure("100 B call of one after the other of 1,000 clients, p50", "µs", Series::CallOfMany, Target::None),
     figure("that by the same with 1 client", "x", Series::Flat, Target::AtMost(1.2)),
+    figure(
+        "100 B call of a server over loopback TLS, p50",
+        "µs",
+        Series::RemoteCall,
+        Target::AddsAtMost(500.0),
+    ),
+    figure(
+        "PSS of the daemon for one of 2,000 idle sessions elsewhere",
+        "KiB",
+        Series::RemoteSession,
+        Target::AtMost(40.0),
+    ),
+    figure("requests of these in 5 s", "", Series::RemoteRequests, Target::AtMost(0.0)),
 ];
 
 const fn figure(name: &'static str, unit: &'static str, series: Series, target: Target) -> Figure {
@@ -124,6 +142,9 @@ impl Results {
             Target::AtMost(limit) => value.map(|value| value <= limit),
             Target::AtLeast(limit) => value.map(|value| value >= limit),
             Target::RatioAtMost(limit) => ratio.map(|ratio| ratio <= limit),
+            Target::AddsAtMost(limit) => {
+                direct.zip(value).map(|(direct, value)| value - direct.value <= limit)
+            }
         };
         Line { direct, exai, ratio, met }
     }

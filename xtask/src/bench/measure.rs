@@ -8,7 +8,7 @@ use super::figures::{Results, Series, Side};
 use super::instance::{Instance, Programs};
 use super::requests::{INITIALIZE, discover};
 use super::watchdog::Watchdog;
-use super::{drive, lifecycle, many, memory, npx};
+use super::{drive, lifecycle, many, memory, npx, remote};
 
 /// How much is measured.
 #[derive(Clone, Copy)]
@@ -61,6 +61,13 @@ impl<'a> Bench<'a> {
         lifecycle::measure(self.programs, &self.watchdog, &mut self.results)?;
         many::measure(self.programs, self.effort.rounds, &self.watchdog, &mut self.results)
             .map_err(|why| format!("a thousand clients: {why}"))?;
+        remote::measure(
+            self.programs,
+            (self.effort.rounds, self.effort.calls),
+            &self.watchdog,
+            &mut self.results,
+        )
+        .map_err(|why| format!("servers elsewhere: {why}"))?;
         npx::measure(self.programs, self.effort.rounds, &self.watchdog, &mut self.results)
             .map_err(|why| format!("tools of npx servers: {why}"))?;
         Ok(self.results)

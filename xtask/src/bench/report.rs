@@ -51,6 +51,7 @@ fn row(figure: &Figure, line: &Line) -> [String; 6] {
         Target::AtMost(limit) => format!("≤ {}", with_unit(limit, figure.unit)),
         Target::AtLeast(limit) => format!("≥ {}", with_unit(limit, figure.unit)),
         Target::RatioAtMost(limit) => format!("≤ {limit} x direct"),
+        Target::AddsAtMost(limit) => format!("≤ direct + {}", with_unit(limit, figure.unit)),
     };
     let met = line.met.map_or("", |met| if met { "ok" } else { "miss" });
     let name = figure.name.to_owned();
@@ -114,6 +115,7 @@ fn entry(figure: &Figure, line: &Line) -> Value {
             Target::AtMost(limit) => target("exai", "most", limit),
             Target::AtLeast(limit) => target("exai", "least", limit),
             Target::RatioAtMost(limit) => target("ratio", "most", limit),
+            Target::AddsAtMost(limit) => target("difference", "most", limit),
         },
         "met": line.met,
     })

@@ -138,13 +138,16 @@ fn refuses_what_makes_no_sense() {
         "url = \"https://x\"\naccounts = { a = { clients = [\" \"] } }",
         "url = \"https://x\"\naccounts = { a = { client = [\"x\"] } }",
         "url = \"https://x\"\nargs = []",
-        "url = \"https://x\"\nenv = { A = \"b\" }",
         "url = \"ftp://x\"",
         "url = \"http://\"",
         "url = \"https://user:pass@host/\"",
         "command = \"x\"\nurl = \"http://example.com\"",
         "command = \"x\"\nurl = \"http://127.0.0.1.example.com\"",
-        "command = \"x\"\nurl = \"ws://127.0.0.1:9001/mcp\"",
+        "command = \"x\"\nurl = \"wss://127.0.0.1:9001/mcp\"",
+        "command = \"x\"\nurl = \"ws://example.com\"",
+        // One sign-in cannot be made in two ways.
+        "url = \"https://x\"\n[servers.b]\nurl = \"https://x\"\nsign_in = { client_id = \"c\" }",
+        "url = \"https://x\"\naccounts = { c = {} }\n[servers.b]\nurl = \"https://x\"\naccounts = { c = {} }\nsign_in = { scopes = [\"d\"] }",
         "url = \"wss://user:pass@host/\"",
         "url = \"ws:///mcp\"",
         "via = \"ssh://-x\"",
@@ -276,4 +279,15 @@ fn accounts_keep_the_order_of_the_file() {
     work.resolve_directories(home);
     assert_eq!(work.clients, ["cursor"]);
     assert_eq!(work.directories, [home.join("work"), home.to_owned()].map(|path| path.display().to_string()));
+}
+
+#[test]
+fn servers_with_one_url_may_be_signed_in_at_in_one_way_or_as_several_accounts() {
+    for more in [
+        "sign_in = { client_id = \"c\" }\n[servers.b]\nurl = \"https://x\"\nsign_in = { client_id = \"c\" }",
+        "[servers.b]\nurl = \"https://x\"\naccounts = { c = {} }\nsign_in = { client_id = \"c\" }",
+        "[servers.b]\nurl = \"https://y\"\nsign_in = { client_id = \"c\" }",
+    ] {
+        parse(&format!("[servers.a]\nurl = \"https://x\"\n{more}\n")).expect(more);
+    }
 }

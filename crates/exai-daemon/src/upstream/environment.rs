@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::limits::LOGIN_SHELL_TIMEOUT;
+use exai_config::Secret;
 use exai_os::account::{self, Account, AccountEnvironment, EnvironmentSource};
 use tokio::sync::watch;
 
@@ -13,6 +14,15 @@ use tokio::sync::watch;
 const RENEW: Duration = Duration::from_hours(1);
 
 type Vars = Arc<Vec<(OsString, OsString)>>;
+
+/// An environment with the variables of one server.
+pub(crate) fn with_own(vars: &[(OsString, OsString)], own: &[(String, Secret)]) -> Vec<(OsString, OsString)> {
+    let mut vars = vars.to_vec();
+    for (name, value) in own {
+        account::set_variable(&mut vars, name, value.expose().into());
+    }
+    vars
+}
 
 /// The environment that servers get.
 #[derive(Debug, Clone)]

@@ -21,7 +21,7 @@ use crate::client::message_checks::MessageChecks;
 use crate::limits::{FOREVER, SERVER_QUEUE};
 use crate::observe::process_monitor::ProcessMonitor;
 use crate::state::daemon_info::DaemonInfo;
-use crate::upstream::environment::Environment;
+use crate::upstream::environment::{Environment, with_own};
 use crate::upstream::event::{RemoteWay, ServerEvent, Started, StartedProcess};
 use crate::upstream::http::remote_client::RemoteClients;
 use crate::upstream::http::target::{HttpTarget, OwnTarget};
@@ -120,6 +120,7 @@ impl LaunchContext {
         (clients, sign_ins): (&RemoteClients, &SignIns),
     ) -> Result<Started, Down> {
         let config = self.expand(config, vars)?;
+        let vars = &with_own(vars, &config.env);
         let url = config.url.as_deref().unwrap_or_default();
         let (way, target) = match HttpTarget::web_socket(url, &config.headers) {
             Some(target) => (RemoteWay::WebSocket, target),
@@ -130,8 +131,8 @@ impl LaunchContext {
             RemoteWay::Http => {
                 let shows_itself =
                     config.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
-                let sign_in =
-                    (!shows_itself).then(|| sign_ins.of_server(&self.server, url, config.sign_in.clone()));
+                let sign_in = (!shows_itself)
+                    .then(|| sign_ins.of_server(&self.server, url, &config.env, config.sign_in.clone()));
                 match sign_in.transpose().map_err(Down::not_started)? {
                     Some(sign_in) => target.with_sign_in(sign_in),
                     None => target,
@@ -220,10 +221,7 @@ impl LaunchContext {
         if !cwd.is_dir() {
             return Err(lacks(&format!("its working directory {} does not exist", cwd.display())));
         }
-        let mut env = vars.to_vec();
-        for (name, value) in &config.env {
-            set_variable(&mut env, name, value.expose().into());
-        }
+        let mut env = with_own(vars, &config.env);
         let owner = format!("{}.{}", self.nonce, self.id);
         set_variable(&mut env, OWNER, owner.clone().into());
         let program = exai_os::search::resolve(command, &cwd, &env).map_err(|error| lacks(&error))?;

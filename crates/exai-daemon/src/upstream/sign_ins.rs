@@ -4,6 +4,7 @@
 //! comes back, on this daemon's own port: whoever asks meanwhile is given the same page. What is finished is on disk before
 //! anybody uses it. Tokens are renewed by a process of its own (`renewer`).
 
+mod network;
 mod pending;
 mod renewer;
 
@@ -17,15 +18,16 @@ use exai_auth::{
     SignIn, SignInError, discover, identify,
 };
 use exai_config::secret_store::SecretStore;
-use exai_config::{Home, ServerConfig, SignInConfig};
+use exai_config::{Home, Secret, ServerConfig, SignInConfig};
 use exai_mux::account;
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 use url::Url;
 
+use self::network::Network;
 pub(crate) use self::pending::Begun;
 use self::pending::{Pending, PendingTable, Waiting};
-use self::renewer::RenewingProcess;
+use self::renewer::Renewals;
 use crate::state::daemon_info::{DaemonInfo, Tcp};
 use crate::upstream::environment::Environment;
 
@@ -47,7 +49,7 @@ struct Shared {
     environment: Environment,
     about: Arc<DaemonInfo>,
     tasks: TaskTracker,
-    renewer: Arc<RenewingProcess>,
+    renewals: Renewals,
     known: Mutex<HashMap<Place, Arc<Known>>>,
     pending: PendingTable,
 }
@@ -55,6 +57,8 @@ struct Shared {
 #[derive(Debug)]
 struct Known {
     sign_in: Arc<SignIn>,
+    /// The way to the network, as the server has it.
+    network: Arc<Network>,
     /// Held while a sign-in is prepared: who comes second finds the page of the first, or hears of its failure.
     preparing: tokio::sync::Mutex<Option<FailedToBegin>>,
 }
@@ -117,25 +121,27 @@ impl SignIns {
         about: Arc<DaemonInfo>,
         tasks: TaskTracker,
     ) -> Self {
-        let renewer = Arc::new(RenewingProcess::new(home.clone(), environment.clone()));
+        let renewals = Renewals::new(home.clone());
         SignIns {
             shared: Arc::new(Shared {
                 records: Records::at(home.sign_ins_dir()),
                 environment,
                 about,
                 tasks,
-                renewer,
+                renewals,
                 known: Mutex::default(),
                 pending: PendingTable::default(),
             }),
         }
     }
 
-    /// The sign-in of the server, or account of a server, with this URL. Blocks the first time. The error reads after "the server".
+    /// The sign-in of the server, or account of a server, with this URL and these variables of its own. Blocks the first time.
+    /// The error reads after "the server".
     pub(crate) fn of_server(
         &self,
         server: &Arc<str>,
         url: &str,
+        env: &[(String, Secret)],
         config: SignInConfig,
     ) -> Result<ServerSignIn, String> {
         let url = Url::parse(url).map_err(|error| format!("has a URL that cannot be read: {error}"))?;
@@ -143,6 +149,7 @@ impl SignIns {
         let known = self
             .open(place)
             .map_err(|error| format!("could not be started: its sign-in cannot be read: {error}"))?;
+        known.network.set_own(env);
         if let Some(client_id) = &config.client_id {
             let noted = known.sign_in.note_secret(client_id, config.client_secret.as_ref());
             noted.map_err(|error| format!("could not be started: its sign-in cannot be changed: {error}"))?;
@@ -163,7 +170,8 @@ impl SignIns {
         let opening = tokio::task::spawn_blocking(move || {
             let secrets = SecretStore::load(&home).map_err(|error| error.to_string())?;
             let config = config.expand(&vars, &secrets).map_err(|error| error.to_string())?;
-            let of_server = all.of_server(&server, config.url.as_deref().unwrap_or_default(), config.sign_in);
+            let url = config.url.as_deref().unwrap_or_default();
+            let of_server = all.of_server(&server, url, &config.env, config.sign_in);
             of_server.map_err(|reason| format!("server \"{server}\" {reason}"))
         });
         opening.await.unwrap_or_else(|panic| Err(format!("BUG: {panic}")))
@@ -190,8 +198,10 @@ impl SignIns {
         if let Some(known) = self.known().get(&place) {
             return Ok(known.clone());
         }
-        let sign_in = SignIn::open(self.shared.records.clone(), place.clone(), self.shared.renewer.clone())?;
-        let opened = Arc::new(Known { sign_in: Arc::new(sign_in), preparing: tokio::sync::Mutex::default() });
+        let network = Arc::new(Network::new(self.shared.environment.clone()));
+        let renewer = self.shared.renewals.through(network.clone());
+        let sign_in = Arc::new(SignIn::open(self.shared.records.clone(), place.clone(), Arc::new(renewer))?);
+        let opened = Arc::new(Known { sign_in, network, preparing: tokio::sync::Mutex::default() });
         // Somebody else may have been faster.
         Ok(self.known().entry(place).or_insert(opened).clone())
     }
@@ -245,13 +255,6 @@ impl SignIns {
             "a browser could not come back, since the daemon has no port: `exai doctor` says which program holds it",
         )?;
         Url::parse(&format!("http://{addr}{CALLBACK}")).map_err(|error| error.to_string())
-    }
-
-    async fn http(&self, server: &Url) -> Result<AuthHttp, SignInError> {
-        let vars = self.shared.environment.vars().await;
-        let made =
-            tokio::task::spawn_blocking(move || AuthHttp::of(&vars)).await.map_err(io::Error::other)??;
-        Ok(made.for_server(server).await)
     }
 }
 
@@ -325,7 +328,7 @@ impl ServerSignIn {
         let (earlier, known_identity) = (self.sign_in.record(), self.sign_in.identity());
         let server = &self.sign_in.place().server;
         let prepared = async {
-            let http = self.all.http(server).await?;
+            let http = self.known.network.open(server).await?;
             let challenge = match challenge {
                 Some(challenge) => challenge,
                 None => http.ask_for_challenge(server).await?,

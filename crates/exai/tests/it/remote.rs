@@ -1,6 +1,6 @@
 //! Servers that run elsewhere, reached by URL.
 
-use std::io::Read as _;
+use std::io::{BufReader, Read as _, Write as _};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -235,6 +235,32 @@ fn a_server_whose_certificate_is_not_trusted_hears_nothing() {
     let message = refusal(&instance);
     assert!(message.contains("no trusted TLS connection") && !message.contains("secret"), "{message}");
     assert_eq!(heard.load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn a_server_may_have_certificates_and_proxies_of_its_own() {
+    let address = tls::serve(&["http/1.1"], move |stream| {
+        let mut stream = BufReader::new(stream);
+        while let Ok(Some(request)) = Request::read(&mut stream) {
+            let answer = legacy_server(&request, 1);
+            if stream.get_mut().write_all(&answer).and_then(|()| stream.get_mut().flush()).is_err() {
+                break;
+            }
+        }
+    });
+    let dir = tempfile::tempdir().expect("a directory");
+    let certificates = dir.path().join("ca.pem");
+    std::fs::write(&certificates, tls::CA).expect("a file");
+    let url = format!("https://{address}/mcp");
+    let trusting = far(&url, &format!("env = {{ SSL_CERT_FILE = {} }}", json!(certificates)));
+    // Whoever has no such variable trusts nobody more for that.
+    let instance = Instance::new(&format!("{}{}", trusting.replace("far", "near"), far(&url, "")));
+    let answer = call(&mut instance.client("near"));
+    assert_eq!(answer["result"]["content"][0]["text"], "done", "{answer}");
+    assert!(refusal(&instance).contains("no trusted TLS connection"));
+    let proxy = "env = { HTTPS_PROXY = \"http://127.0.0.1:1\" }";
+    let said = refusal(&hosting("https://mcp.example.com/mcp", proxy));
+    assert!(said.contains("proxy") && said.contains("127.0.0.1:1"), "{said}");
 }
 
 /// A server of the modern era whose tool wants its argument repeated in a header.

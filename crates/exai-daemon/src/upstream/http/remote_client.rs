@@ -15,8 +15,8 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use super::connect::{Failed, write_causes};
 use super::sse_servers::SseServers;
 use crate::limits::{
-    MAX_IDLE_CONNECTIONS, REMOTE_CONNECT_TIMEOUT, REMOTE_IDLE_TIMEOUT, REMOTE_PING_INTERVAL,
-    REMOTE_PING_TIMEOUT,
+    MAX_IDLE_CONNECTIONS, MAX_REMOTE_CLIENTS, REMOTE_CONNECT_TIMEOUT, REMOTE_IDLE_TIMEOUT,
+    REMOTE_PING_INTERVAL, REMOTE_PING_TIMEOUT,
 };
 
 /// Sends requests to servers elsewhere. Clones share their connections: where HTTP/2 is spoken, all clients of a server use
@@ -66,11 +66,11 @@ impl RemoteClient {
     }
 }
 
-/// Makes the client that all servers elsewhere share: at its first use, and when the environment names other proxies or
-/// other certificates.
+/// Makes the clients that servers elsewhere share: one for each set of proxies and certificates that their environments name.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct RemoteClients {
-    shared: Arc<Mutex<Option<Shared>>>,
+    /// The one that was used last is the last.
+    shared: Arc<Mutex<Vec<Shared>>>,
     /// It outlives a client: what a server speaks does not depend on the way to it.
     sse_servers: SseServers,
 }
@@ -89,14 +89,18 @@ impl RemoteClients {
         let proxies = Proxies::of(vars);
         let certificates = find_variable(vars, CERTIFICATES).map(ToOwned::to_owned);
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = &*shared
-            && (&known.proxies, &known.certificates) == (&proxies, &certificates)
-        {
-            return Ok(known.client.clone());
-        }
-        let tls = Tls::of(vars).map_err(|error| format!("could not be started: {error}"))?;
-        let client = RemoteClient::new(tls, proxies.clone(), self.sse_servers.clone());
-        *shared = Some(Shared { proxies, certificates, client: client.clone() });
+        let is_it = |known: &Shared| (&known.proxies, &known.certificates) == (&proxies, &certificates);
+        let known = if let Some(place) = shared.iter().position(is_it) {
+            shared.remove(place)
+        } else {
+            let tls = Tls::of(vars).map_err(|error| format!("could not be started: {error}"))?;
+            let client = RemoteClient::new(tls, proxies.clone(), self.sse_servers.clone());
+            Shared { proxies, certificates, client }
+        };
+        let client = known.client.clone();
+        shared.push(known);
+        let surplus = shared.len().saturating_sub(MAX_REMOTE_CLIENTS);
+        shared.drain(..surplus);
         Ok(client)
     }
 }

@@ -10,36 +10,48 @@ use exai_config::{Home, Secret};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use super::network::Network;
 use crate::limits::MAX_RENEWING_PROCESSES;
-use crate::upstream::environment::Environment;
 
 /// The command of this program that renews a token: `exai renew-sign-in ID FINGERPRINT`. It ends by itself, prints the
 /// [`Renewal`] as JSON, and knows the proxies from its environment.
 const COMMAND: &str = "renew-sign-in";
 
-/// Renews tokens in processes that outlive the daemon.
+/// What all renewals share.
 #[derive(Debug)]
-pub(super) struct RenewingProcess {
+pub(super) struct Renewals {
     home: Home,
-    environment: Environment,
     /// The processes at the same time, each of which has a thread that waits for it.
     room: Arc<Semaphore>,
 }
 
-impl RenewingProcess {
-    pub(super) fn new(home: Home, environment: Environment) -> Self {
-        RenewingProcess { home, environment, room: Arc::new(Semaphore::new(MAX_RENEWING_PROCESSES)) }
+/// Renews the tokens of one server in processes that outlive the daemon.
+#[derive(Debug)]
+pub(super) struct RenewingProcess {
+    home: Home,
+    room: Arc<Semaphore>,
+    network: Arc<Network>,
+}
+
+impl Renewals {
+    pub(super) fn new(home: Home) -> Self {
+        Renewals { home, room: Arc::new(Semaphore::new(MAX_RENEWING_PROCESSES)) }
+    }
+
+    /// Those of a server that is reached through this network.
+    pub(super) fn through(&self, network: Arc<Network>) -> RenewingProcess {
+        RenewingProcess { home: self.home.clone(), room: self.room.clone(), network }
     }
 }
 
 impl Renew for RenewingProcess {
     fn renew(&self, id: String, old: Secret) -> Pin<Box<dyn Future<Output = Renewal> + Send>> {
-        let (home, environment, room) = (self.home.clone(), self.environment.clone(), self.room.clone());
+        let (home, network, room) = (self.home.clone(), self.network.clone(), self.room.clone());
         Box::pin(async move {
             let Ok(Ok(place)) = timeout(RENEWAL_TIMEOUT, room.acquire_owned()).await else {
                 return Renewal::Failed("too many sign-ins are being renewed".to_owned());
             };
-            let vars = environment.vars().await;
+            let vars = network.vars().await;
             let renewed = tokio::task::spawn_blocking(move || {
                 let _place = place;
                 let mut command = Command::new(exai_os::tree::own_program()?);

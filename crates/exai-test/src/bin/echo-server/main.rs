@@ -5,6 +5,7 @@
 //! go into the answer as they came, without being decoded. The server reads all input that is available and answers all
 //! complete lines in it with one write. Lines without an id or a method get no answer.
 
+mod https;
 mod request;
 
 use std::io::{self, Read, Write};
@@ -15,7 +16,14 @@ use request::Request;
 const CHUNK: usize = 64 * 1024;
 
 fn main() -> io::Result<()> {
-    let modern = std::env::args().nth(1).is_some_and(|argument| argument == "--modern");
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        ["--https"] => return https::serve(answer),
+        ["--time-https", port, calls, bytes] => return https::time_calls(port, calls, bytes),
+        _ => {}
+    }
+    let modern = arguments.first() == Some(&"--modern");
     let mut input = io::stdin().lock();
     let mut output = io::stdout().lock();
     let (mut text, mut answers) = (Vec::new(), Vec::new());
