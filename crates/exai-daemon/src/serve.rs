@@ -144,6 +144,7 @@ fn run_daemon(home: &Home, origin: Origin, starting: &StartupWatch) -> Result<()
         tracing::warn!("{note:?}");
     }
     exai_os::tree::raise_descriptor_limit();
+    exai_os::tree::refuse_core_files();
     exai_os::descent_tag::shed();
     // The orphans of a guard that is killed come to this process.
     exai_os::tree::keep_hold().map_err(failed("failed to keep hold of what it starts"))?;

@@ -204,6 +204,12 @@ pub fn reap(pid: u32) {
     sys::tree::reap(pid);
 }
 
+/// From here on no failure of this process leaves its memory, which holds secrets, in a core file. Trees get the old limit
+/// back. Does nothing on Windows.
+pub fn refuse_core_files() {
+    sys::child::refuse_core_files();
+}
+
 /// Raises this process's limit of open descriptors to what it may have, at most 65,536: every client and
 /// every server takes several. Trees get the old limit back, since programs using `select` cannot stand a
 /// higher one. Windows has no such limit.

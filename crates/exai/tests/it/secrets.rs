@@ -173,3 +173,24 @@ fn servers_run_apart_and_no_secret_of_one_is_seen_anywhere_else() {
         said.values().map(String::len).sum::<usize>()
     );
 }
+
+/// The soft limit of core files of a process.
+#[cfg(target_os = "linux")]
+fn core_limit(pid: u32) -> String {
+    let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).expect("it runs");
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max core file size")).expect("a limit");
+    line.split_whitespace().next().expect("a value").to_owned()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_daemon_that_fails_leaves_no_core_file_and_its_servers_may() {
+    let instance = Instance::with_fixture(&[]);
+    // A hard limit of 0 cannot be raised here, and is enough.
+    let mine = core_limit(std::process::id());
+    let mut client = instance.client("fix");
+    let server = client.call("pid", &json!({})).parse().expect("a pid");
+    let held = core_limit(daemon(&instance).pid);
+    assert!(held == "1" || mine == "0" && held == "0", "{held}");
+    assert_eq!(core_limit(server), mine);
+}
