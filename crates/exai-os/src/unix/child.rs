@@ -62,7 +62,7 @@ pub(super) fn widen_pipes(_child: &tokio::process::Child) {}
 /// A limit of one byte. Linux ignores a limit of 0 where a program takes the core, and heeds this one (core(5)).
 pub(crate) fn refuse_core_files() {
     let was = rustix::process::getrlimit(Resource::Core);
-    CORE_LIMIT.get_or_init(|| was.clone());
+    CORE_LIMIT.get_or_init(|| was);
     let current = Some(was.maximum.map_or(1, |most| most.min(1)));
     // Within the hard limit this cannot fail.
     let _ = rustix::process::setrlimit(Resource::Core, Rlimit { current, maximum: was.maximum });
