@@ -128,15 +128,13 @@ impl ServerUrl {
 
     /// The path of a redirect that leads to the same server.
     pub(super) fn redirected(&self, location: &str) -> Option<String> {
-        let same_origin = |rest: &str| {
-            let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-            rest[..end].eq_ignore_ascii_case(&self.authority).then(|| rest[end..].to_owned())
-        };
-        let path = match location.split_at_checked(self.scheme.len()) {
-            Some((scheme, rest)) if scheme.eq_ignore_ascii_case(self.scheme) => same_origin(rest)?,
+        let path = if location.starts_with('/') {
             // `//host` names another server.
-            _ if location.starts_with('/') && !location.starts_with("//") => location.to_owned(),
-            _ => return None,
+            Some(location).filter(|location| !location.starts_with("//"))?
+        } else {
+            let (scheme, rest) = location.split_once("://")?;
+            let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+            Some(path).filter(|_| self.is_origin(scheme, authority))?
         };
         let path = path.split('#').next().unwrap_or_default();
         let usable = path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic());
