@@ -3,7 +3,7 @@
 use exai_config::choice_edit::{self, ShownServer};
 use exai_config::edit::{self, EditError, NewServer};
 use exai_config::{Config, Home, ServerConfig};
-use exai_setup::ServerEntry;
+use exai_setup::{ServerEntry, Transport};
 
 use super::bundle::{PackedBundle, UnpackedBundle};
 use super::options::Options;
@@ -83,11 +83,15 @@ pub(super) fn explain(error: EditError) -> Error {
 }
 
 fn new_server(entry: ServerEntry, options: &Options) -> NewServer {
+    let is_url = matches!(entry.transport, Transport::Url { .. });
     let mut server = store::describe(entry);
     server.share.clone_from(&options.share);
+    if is_url {
+        // Those of its connections, or of ssh.
+        server.env = store::hide(options.env.clone());
+    }
     if options.via.is_some() {
         server.url = None;
-        server.env = store::hide(options.env.clone());
         server.via.clone_from(&options.via);
         server.name_there.clone_from(&options.name_there);
         server.remote_command.clone_from(&options.remote_command);

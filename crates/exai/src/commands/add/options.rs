@@ -81,12 +81,8 @@ impl Options {
                 *env_file = self.env_file.clone().or_else(|| env_file.take());
             }
             Transport::Url { headers, .. } => {
-                // ssh is a program of this machine, and has variables.
-                let has_env = !self.env.is_empty() && self.via.is_none();
-                if has_env || self.cwd.is_some() || self.env_file.is_some() {
-                    return Err(Error::usage(
-                        "`--env`, `--env-file` and `--cwd` belong to a server with a command",
-                    ));
+                if self.cwd.is_some() || self.env_file.is_some() {
+                    return Err(Error::usage("`--env-file` and `--cwd` belong to a server with a command"));
                 }
                 set(headers, &self.headers);
             }
