@@ -26,6 +26,7 @@ mod listens_waiting;
 mod lists;
 mod named_questions;
 mod one_server;
+mod pages;
 mod parked;
 mod probing;
 mod races;
