@@ -9,7 +9,7 @@ use bytes::Bytes;
 use exai_net::{Connector, Obstacle, Proxies, Security, Tls, TlsUnavailable, is_private};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
-use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, USER_AGENT};
+use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderMap, USER_AGENT};
 use hyper::{Request, Response, StatusCode};
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -18,7 +18,6 @@ use tokio::time::timeout;
 use url::{Host, Url};
 
 use crate::answer::put_right;
-use crate::challenge::Challenge;
 use crate::error::SignInError;
 
 /// How long one request may take, with its answer.
@@ -147,28 +146,6 @@ impl AuthHttp {
             .map_err(|error| broken(url, format!("no such document: {}", shown(&error.to_string()))))
     }
 
-    /// What the server says to somebody who shows nothing: the challenge of a 401, if it answers so. The question has no
-    /// effect on a server that answers it. The older transport is asked by GET.
-    ///
-    /// # Errors
-    /// When the server cannot be reached.
-    pub async fn ask_for_challenge(&self, server: &Url) -> Result<Challenge, SignInError> {
-        let ping = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
-        let post = Request::post(server.as_str()).header(CONTENT_TYPE, "application/json").body(ping.into());
-        let get = Request::get(server.as_str()).body(Vec::new());
-        for request in [post, get] {
-            let mut request = request.map_err(|error| broken(server, error.to_string()))?;
-            let accepts = hyper::header::HeaderValue::from_static("application/json, text/event-stream");
-            request.headers_mut().insert(ACCEPT, accepts);
-            // What follows the head may never end.
-            let answer = self.within_time(server, self.open(server, request)).await?;
-            if answer.status() == StatusCode::UNAUTHORIZED {
-                return Ok(Challenge::read(answer.headers()));
-            }
-        }
-        Ok(Challenge::default())
-    }
-
     /// Posts a JSON document, and reads the answer whatever its status.
     pub(crate) async fn post(
         &self,
@@ -197,9 +174,7 @@ impl AuthHttp {
     }
 
     async fn send(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, SignInError> {
-        let Ok(url) = Url::parse(&request.uri().to_string()) else {
-            return Err(SignInError::Untrustworthy("an address cannot be read".to_owned()));
-        };
+        let url = address_of(&request)?;
         let whole = async {
             let (head, body) = self.open(&url, request).await?.into_parts();
             let body = Limited::new(body, MAX_BODY_BYTES).collect().await;
@@ -207,6 +182,16 @@ impl AuthHttp {
             Ok(Response::from_parts(head, body.to_vec()))
         };
         self.within_time(&url, whole).await
+    }
+
+    /// Sends a request, and waits for the head of its answer alone: what follows may be a stream without an end.
+    pub(crate) async fn send_for_head(
+        &self,
+        request: Request<Vec<u8>>,
+    ) -> Result<(StatusCode, HeaderMap), SignInError> {
+        let url = address_of(&request)?;
+        let (head, _) = self.within_time(&url, self.open(&url, request)).await?.into_parts();
+        Ok((head.status, head.headers))
     }
 
     /// Sends a request, and returns the head of the answer.
@@ -218,7 +203,7 @@ impl AuthHttp {
         let mut request = request.map(|body| Full::from(Bytes::from(body)));
         let headers = request.headers_mut();
         let agent = concat!("exai/", env!("CARGO_PKG_VERSION"));
-        headers.insert(USER_AGENT, hyper::header::HeaderValue::from_static(agent));
+        headers.entry(USER_AGENT).or_insert(hyper::header::HeaderValue::from_static(agent));
         headers.entry(ACCEPT).or_insert(hyper::header::HeaderValue::from_static("application/json"));
         headers.remove(HOST);
         let unreachable = |why: String| SignInError::Unreachable { place: place(url), why };
@@ -290,6 +275,11 @@ fn is_this_machine(url: &Url) -> bool {
         Some(Host::Domain(name)) => name == "localhost",
         None => false,
     }
+}
+
+fn address_of(request: &Request<Vec<u8>>) -> Result<Url, SignInError> {
+    Url::parse(&request.uri().to_string())
+        .map_err(|_| SignInError::Untrustworthy("an address cannot be read".to_owned()))
 }
 
 fn broken(url: &Url, answer: String) -> SignInError {

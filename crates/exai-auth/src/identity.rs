@@ -89,7 +89,7 @@ impl Identity {
     }
 
     /// Whether it is a registration of ours that is good at this authorization server, with this callback.
-    fn is_reusable(&self, discovered: &Discovered, redirect: &Url) -> bool {
+    pub(crate) fn is_reusable(&self, discovered: &Discovered, redirect: &Url) -> bool {
         self.registered == Registered::Dynamically
             && self.issuer == discovered.issuer
             && self.redirect == redirect.as_str()

@@ -15,6 +15,9 @@
 //! 5. A [`SignIn`] gives its access token to whoever sends a request to the server, and [`renew`] replaces a token in a
 //!    process of its own, so that no death of the daemon loses one.
 //!
+//! What all this would need is known before anybody signs in: [`probe`] asks a server whether it wants a sign-in, and
+//! [`Plan`] says what follows from the metadata. Nothing is registered for that.
+//!
 //! The library `oauth2` builds and reads the requests for tokens. Nothing here starts a browser or a program, and no text of
 //! the network decides where a token goes: it goes to the server of its record.
 
@@ -28,6 +31,7 @@ mod http;
 mod identity;
 mod metadata;
 mod pending;
+mod plan;
 mod record;
 mod records;
 mod renewal;
@@ -43,6 +47,7 @@ pub use error::SignInError;
 pub use http::AuthHttp;
 pub use identity::{Identity, Registered, identify};
 pub use pending::{PendingSignIn, Returned};
+pub use plan::{Plan, PlannedIdentity, probe};
 pub use record::{Place, Record, Tokens, fingerprint};
 pub use records::Records;
 pub use renewal::{RENEWAL_TIMEOUT, Renewal, renew, renew_alone};

@@ -133,6 +133,8 @@ pub(crate) const MAX_PENDING_SIGN_INS: usize = 256;
 pub(crate) const SIGN_IN_PAGE_TIMEOUT: Duration = Duration::from_mins(10);
 /// Sets of proxies and certificates for which connections are shared.
 pub(crate) const MAX_REMOTE_CLIENTS: usize = 16;
+/// How long it may take to find out what a sign-in at a server would need: several servers are asked.
+pub(crate) const SIGN_IN_PLAN_TIMEOUT: Duration = Duration::from_secs(45);
 /// Idle connections to one server.
 pub(crate) const MAX_IDLE_CONNECTIONS: usize = 16;
 /// How long a connection is kept for the next request. Servers close theirs after two seconds or more, and a request on a

@@ -14,7 +14,7 @@ mod threads;
 
 pub use checks::{Action, Case, Check, CheckStatus, Cleanup, Doctor, Found, SelfTest};
 pub use processes::{Explanation, Process, Ps, Role, Unexpected};
-pub use sign_ins::{SignInDocument, SignInDocuments};
+pub use sign_ins::{PlannedClient, SignInDocument, SignInDocuments, SignInPlan};
 pub use threads::{ListedThread, ShownThread, ShownTurn, Threads};
 
 /// The schema number of every document here.
@@ -219,6 +219,10 @@ pub struct Server {
     /// The machine whose exai hosts it, as ssh knows it: the processes here are ssh's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub via: Option<String>,
+    /// How it is reached, as far as that is known: `http` (Streamable HTTP), `sse` (HTTP+SSE) or `ws`; null for a server on
+    /// this machine. Daemons of 0.1 did not say it from the beginning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transport: Option<String>,
     /// How many tools it offers, without those that the configuration blocks; null before its list is known.
     #[serde(default)]
     pub tools: Option<u64>,

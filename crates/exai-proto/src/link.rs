@@ -11,7 +11,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::documents::{Ps, Servers, SharingExplanation, SignInDocuments, Status};
+use crate::documents::{Ps, Servers, SharingExplanation, SignInDocuments, SignInPlan, Status};
 
 /// The WebSocket subprotocol's name.
 pub const SUBPROTOCOL: &str = "exai.1";
@@ -138,6 +138,11 @@ pub enum ToDaemon {
         /// The address, or the part behind its `?`.
         text: String,
     },
+    /// Asks what a sign-in at a server would need; answered by `sign_in_plan` or `error`. Nothing is registered or kept.
+    SignInPlan {
+        /// Its name.
+        server: String,
+    },
     /// Asks the daemon to forget the tokens for a server; answered by `signed_out` or `error`.
     SignOut {
         /// Its name.
@@ -239,6 +244,11 @@ pub enum FromDaemon {
     SignedIn {
         /// The server.
         server: String,
+    },
+    /// Answers `sign_in_plan`.
+    SignInPlan {
+        /// What it would need.
+        plan: SignInPlan,
     },
     /// Answers `sign_out`.
     SignedOut {

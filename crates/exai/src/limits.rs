@@ -132,5 +132,7 @@ pub(crate) const SELFTEST_PROOF_TIMEOUT: Duration = Duration::from_secs(3);
 pub(crate) const SIGN_IN_BEGIN_TIMEOUT: Duration = Duration::from_mins(2);
 /// How long it may take to forget a sign-in: a renewal that has begun ends first.
 pub(crate) const SIGN_OUT_TIMEOUT: Duration = Duration::from_secs(75);
+/// How long the daemon may take to find out what a sign-in would need. It has less time itself.
+pub(crate) const SIGN_IN_PLAN_TIMEOUT: Duration = Duration::from_mins(1);
 /// The longest address of a callback that is read from a person.
 pub(crate) const MAX_RETURN_BYTES: u64 = 64 * 1024;

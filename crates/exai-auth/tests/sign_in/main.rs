@@ -7,6 +7,7 @@ mod discovery;
 mod flow;
 mod identities;
 mod moving;
+mod plans;
 mod play;
 mod records;
 mod refusals;

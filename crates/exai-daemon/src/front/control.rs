@@ -106,6 +106,7 @@ pub(crate) async fn control(controls: &Controls, text: &str) -> Result<(), HubGo
             controls.sign_in_desk().begin(&server, account.as_deref(), with_code).await?
         }
         Ok(ToDaemon::SignInPasted { text }) => controls.sign_in_desk().take_pasted(&text).await,
+        Ok(ToDaemon::SignInPlan { server }) => controls.sign_in_desk().plan(&server).await?,
         Ok(ToDaemon::SignOut { server, account }) => {
             controls.sign_in_desk().sign_out(&server, account.as_deref()).await?
         }

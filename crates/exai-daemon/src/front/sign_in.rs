@@ -101,6 +101,22 @@ impl SignInDesk {
         }
     }
 
+    /// Says what a sign-in at a server would need.
+    pub(crate) async fn plan(&self, server: &str) -> Result<FromDaemon, HubGone> {
+        let name = limits::cut(server, limits::NAME_CHARS);
+        let config =
+            match self.hub.ask(|reply| Question::ServerConfig { server: name.clone(), reply }).await? {
+                Ok(config) => config,
+                Err(reason) => return Ok(FromDaemon::Error { reason }),
+            };
+        let place = match check_kind(&name, &config).and_then(|()| find_place(&name, &config, None)) {
+            Ok(place) => place,
+            Err(reason) => return Ok(FromDaemon::Error { reason }),
+        };
+        let planned = self.sign_ins.plan(&place, config, self.home.clone()).await;
+        Ok(planned.map_or_else(|reason| FromDaemon::Error { reason }, |plan| FromDaemon::SignInPlan { plan }))
+    }
+
     /// Forgets the tokens for a server, or for an address.
     pub(crate) async fn sign_out(&self, server: &str, account: Option<&str>) -> Result<FromDaemon, HubGone> {
         if server.contains("://") {
@@ -154,17 +170,10 @@ impl SignInDesk {
         let name = limits::cut(server, limits::NAME_CHARS);
         let config =
             match self.hub.ask(|reply| Question::ServerConfig { server: name.clone(), reply }).await? {
-                Ok(config) if config.kind() == ServerKind::Remote => config,
-                Ok(config) if config.via.is_some() => {
-                    return Ok(Err(format!("\"{name}\" is reached over ssh: sign in on that machine")));
-                }
-                Ok(_) => return Ok(Err(format!("\"{name}\" runs on this machine: nobody signs in there"))),
+                Ok(config) => config,
                 Err(reason) => return Ok(Err(reason)),
             };
-        if let Some(reason) = refuse_to_sign_in(&config) {
-            return Ok(Err(format!("nobody signs in at \"{name}\": {reason}")));
-        }
-        let place = match find_place(&name, &config, account) {
+        let place = match check_kind(&name, &config).and_then(|()| find_place(&name, &config, account)) {
             Ok(place) => place,
             Err(reason) => return Ok(Err(reason)),
         };
@@ -172,16 +181,23 @@ impl SignInDesk {
     }
 }
 
-/// Why nobody signs in at a server, if that is so.
-fn refuse_to_sign_in(config: &ServerConfig) -> Option<&'static str> {
+/// Whether somebody may sign in at a server of this kind. The error is a sentence.
+fn check_kind(name: &str, config: &ServerConfig) -> Result<(), String> {
     let url = config.url.as_deref().unwrap_or_default();
+    let refuse = |why: &str| Err(format!("nobody signs in at \"{name}\": {why}"));
+    if config.via.is_some() {
+        return Err(format!("\"{name}\" is reached over ssh: sign in on that machine"));
+    }
+    if config.kind() != ServerKind::Remote {
+        return Err(format!("\"{name}\" runs on this machine: nobody signs in there"));
+    }
     if config.headers.keys().any(|name| name.eq_ignore_ascii_case("authorization")) {
-        return Some("the `Authorization` of its `headers` is sent instead");
+        return refuse("the `Authorization` of its `headers` is sent instead");
     }
     if url.starts_with("ws://") || url.starts_with("wss://") {
-        return Some("it is reached by WebSocket; use its `headers`");
+        return refuse("it is reached by WebSocket; use its `headers`");
     }
-    None
+    Ok(())
 }
 
 /// The name under which the account of a server is known. The error is a sentence.

@@ -1,6 +1,6 @@
 //! What the hub knows, copied for the documents.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use exai_config::Config;
@@ -87,6 +87,8 @@ pub(crate) struct Facts {
     pub(crate) router_clients: Vec<ClientView>,
     pub(crate) servers: Vec<ServerView>,
     pub(crate) instances: Vec<InstanceFacts>,
+    /// The servers that are known to speak the HTTP+SSE transport.
+    pub(crate) sse_servers: BTreeSet<String>,
     /// Bad output, by server.
     pub(crate) garbles: BTreeMap<Arc<str>, GarbledOutput>,
     pub(crate) counters: BTreeMap<String, u64>,

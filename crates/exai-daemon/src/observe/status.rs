@@ -135,6 +135,14 @@ impl Facts {
         shown.collect()
     }
 
+    /// How a server elsewhere is reached; `None` until it has said something.
+    fn find_transport(&self, view: &ServerView, server: &ServerConfig) -> Option<String> {
+        let speaks_sse = self.sse_servers.contains(account::split(&view.name).0);
+        let transport = if speaks_sse { "sse" } else { server.transport() };
+        let is_known = server.kind() == ServerKind::Remote && (speaks_sse || view.version.is_some());
+        is_known.then(|| transport.to_owned())
+    }
+
     fn server(&self, view: &ServerView, snapshot: Option<&ProcessSnapshot>) -> Server {
         let mut own: Vec<&InstanceFacts> =
             self.instances.iter().filter(|facts| facts.server == view.name).collect();
@@ -151,6 +159,7 @@ impl Facts {
             share: config.map_or("shared", |server| server.share.name()).to_owned(),
             remote: config.is_some_and(|server| server.kind() == ServerKind::Remote),
             via: config.and_then(|server| server.via.as_ref()).map(ToString::to_string),
+            transport: config.and_then(|server| self.find_transport(view, server)),
             tools: view.tools.map(|tools| tools as u64),
             reason: view.health.reason().map(str::to_owned),
             stderr_tail: view.health.stderr_tail().map(str::to_owned),

@@ -6,6 +6,7 @@
 
 mod network;
 mod pending;
+mod plan;
 mod renewer;
 
 use std::collections::HashMap;
@@ -15,7 +16,7 @@ use std::time::Instant;
 
 use exai_auth::{
     AuthHttp, Discovered, Identity, PendingDevice, PendingSignIn, Place, Record, Records, Returned, Scopes,
-    SignIn, SignInError, discover, identify,
+    SignIn, SignInError, discover, identify, probe,
 };
 use exai_config::secret_store::SecretStore;
 use exai_config::{Home, Secret, ServerConfig, SignInConfig};
@@ -331,7 +332,7 @@ impl ServerSignIn {
             let http = self.known.network.open(server).await?;
             let challenge = match challenge {
                 Some(challenge) => challenge,
-                None => http.ask_for_challenge(server).await?,
+                None => probe(&http, server, &[]).await?.unwrap_or_default(),
             };
             let discovered = discover(&http, server, &challenge).await?;
             let limit = self.config.scopes.as_ref().map(|scopes| scopes.iter().map(String::as_str).collect());

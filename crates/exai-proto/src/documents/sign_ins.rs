@@ -1,4 +1,4 @@
-//! `exai login --list --json`
+//! Sign-ins at servers elsewhere: those that there are (`exai login --list --json`), and what one would need.
 
 use serde::{Deserialize, Serialize};
 
@@ -30,4 +30,48 @@ pub struct SignInDocument {
     pub expires_at: Option<String>,
     /// Whether the token is renewed without a person.
     pub renews: bool,
+}
+
+/// What a sign-in at a server would need, as `exai add` says it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum SignInPlan {
+    /// The server does not ask for one.
+    NotWanted,
+    /// Somebody has signed in already.
+    SignedIn,
+    /// The server wants one, and nobody can sign in.
+    Impossible {
+        /// Why not, as a sentence.
+        reason: String,
+    },
+    /// The server wants one.
+    Wanted {
+        /// The authorization server.
+        issuer: String,
+        /// Who exai would be there.
+        client: PlannedClient,
+        /// The address that a browser would come back to.
+        redirect: String,
+        /// What would be asked for; nothing leaves it to the authorization server.
+        scopes: Vec<String>,
+        /// Whether there are codes to type on another machine.
+        gives_codes: bool,
+    },
+}
+
+/// Who exai would be to an authorization server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PlannedClient {
+    /// The client that the configuration names.
+    Configured,
+    /// What an earlier sign-in has registered.
+    Known,
+    /// A client that exai would register by itself.
+    Registers,
+    /// None: a person must register a client.
+    ByHand,
+    /// None: a person must register a client, or name the address of a client id document.
+    ByHandOrDocument,
 }

@@ -15,19 +15,21 @@ mod program;
 mod questions;
 mod registry;
 pub(super) mod secrets;
+mod sign_in_plan;
 mod source;
 pub(super) mod store;
 mod tools_server;
 mod trial;
 
 use exai_client::DaemonConnector;
-use exai_config::Home;
+use exai_config::{Home, ServerKind};
 use exai_proto::exit;
 
 use self::candidate::Candidate;
 use self::options::Options;
 use self::prepare::{Prepared, choose_name, find_unseen, prepare};
 use self::program::shown_name;
+use self::sign_in_plan::Wish;
 use self::source::Source;
 use super::{connector, reload};
 use crate::cli::AddArgs;
@@ -126,13 +128,27 @@ fn announce(
     several: bool,
     printer: &Printer,
 ) -> Result<(), Error> {
-    let live = reload(connector, Some(name))?;
     if check {
-        return trial::report(name, several, printer);
+        let is_elsewhere = is_elsewhere(connector.home(), name)?;
+        // A server that wants a sign-in is not started: it would only refuse.
+        reload(connector, Some(name).filter(|_| !is_elsewhere))?;
+        let wish = if is_elsewhere { sign_in_plan::report(name, connector, printer)? } else { Wish::Unknown };
+        return match wish {
+            Wish::SignIn => Ok(()),
+            Wish::Nothing => trial::report(name, several, ", and wants no sign-in", printer),
+            Wish::Unknown => trial::report(name, several, "", printer),
+        };
     }
+    let live = reload(connector, Some(name))?;
     printer.line(&if live {
         format!("added {name}; it is live and starts (`exai tools {name}` shows what it offers)")
     } else {
         format!("added {name}; no daemon runs (`exai tools {name}` starts one)")
     })
+}
+
+/// Whether a server runs elsewhere, where a sign-in may be wanted.
+fn is_elsewhere(home: &Home, name: &str) -> Result<bool, Error> {
+    let config = exai_config::load(home)?;
+    Ok(config.servers.get(name).is_some_and(|server| server.kind() == ServerKind::Remote))
 }

@@ -139,6 +139,7 @@ fn from_outside(
 fn idle(name: &str, server: &ServerConfig) -> Server {
     Server {
         tools: None,
+        transport: None,
         name: name.to_owned(),
         state: ServerState::Idle,
         era: None,

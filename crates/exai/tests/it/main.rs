@@ -78,4 +78,5 @@ mod visible;
 mod watching;
 mod ways;
 mod websocket;
+mod well_known;
 mod wire;

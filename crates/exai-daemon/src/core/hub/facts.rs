@@ -1,5 +1,8 @@
 //! Copies what the hub knows, for the documents.
 
+use std::collections::BTreeSet;
+
+use exai_config::ServerKind;
 use exai_os::clock;
 use exai_proto::documents::ServerState;
 
@@ -17,6 +20,17 @@ impl Hub {
             tasks: self.host.tasks.len(),
             hub_queue: self.handle.waiting(),
         }
+    }
+
+    fn find_sse_servers(&self) -> BTreeSet<String> {
+        let speaks_it = |server: &&str| {
+            let config = self.config.servers.get(server);
+            let url = config
+                .filter(|config| config.kind() == ServerKind::Remote)
+                .and_then(|config| config.url.as_deref());
+            url.is_some_and(|url| self.host.remote_clients.speaks_sse(url))
+        };
+        self.config.servers.names().filter(speaks_it).map(str::to_owned).collect()
     }
 
     /// What the documents need. They are put together on another thread, so the facts are copied.
@@ -55,6 +69,7 @@ impl Hub {
             servers: self.router.servers(clock::now()),
             config: self.config.clone(),
             instances: instances.collect(),
+            sse_servers: self.find_sse_servers(),
             garbles: self.garbles.iter().map(|(server, garble)| (server.clone(), garble.clone())).collect(),
             counters: self.counters.document(&self.count_present(), &self.router.counts()),
             monitor: self.host.monitor.clone(),

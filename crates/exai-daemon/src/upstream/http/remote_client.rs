@@ -13,6 +13,7 @@ use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::connect::{Failed, write_causes};
+use super::server_url::ServerUrl;
 use super::sse_servers::SseServers;
 use crate::limits::{
     MAX_IDLE_CONNECTIONS, MAX_REMOTE_CLIENTS, REMOTE_CONNECT_TIMEOUT, REMOTE_IDLE_TIMEOUT,
@@ -102,6 +103,11 @@ impl RemoteClients {
         let surplus = shared.len().saturating_sub(MAX_REMOTE_CLIENTS);
         shared.drain(..surplus);
         Ok(client)
+    }
+
+    /// Whether the server with this URL is known to speak the HTTP+SSE transport.
+    pub(crate) fn speaks_sse(&self, url: &str) -> bool {
+        ServerUrl::parse_remote(url).is_ok_and(|place| self.sse_servers.knows(&place))
     }
 }
 

@@ -3,19 +3,27 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::super::{count, tools};
+use exai_proto::link::{FromDaemon, ToDaemon};
+
+use super::super::{ask, count, tools};
 use crate::error::Error;
 use crate::limits::TRIAL_TIMEOUT;
 use crate::printer::Printer;
 
-/// Starts the server, and says what it offers or why it does not start. The server stays added in any case.
-pub(super) fn report(name: &str, several: bool, printer: &Printer) -> Result<(), Error> {
+/// Starts the server, and says what it offers or why it does not start. The server stays added in any case. `more` is what is
+/// known already of one that is elsewhere.
+pub(super) fn report(name: &str, several: bool, more: &str, printer: &Printer) -> Result<(), Error> {
     printer.progress(&format!("added {name}; trying it (Ctrl-C leaves it added)…"));
     let tried = tools::count_tools(name, TRIAL_TIMEOUT);
     printer.clear_progress();
     match tried {
-        Ok(0) => printer.line(&format!("added {name}: it runs, and has no tools"))?,
-        Ok(tools) => printer.line(&format!("added {name}: {}", count(tools, "tool")))?,
+        Ok(tools) => {
+            let has = if tools == 0 { "it runs, and has no tools".to_owned() } else { count(tools, "tool") };
+            printer.line(&format!("added {name}: {has}"))?;
+            if let Some(way) = describe_way(name) {
+                printer.line(&format!("  {way}{more}"))?;
+            }
+        }
         Err(error) => {
             if let Some(login) = error.login_command() {
                 printer.line(&format!("added {name}: it wants somebody to sign in first"))?;
@@ -36,6 +44,20 @@ pub(super) fn report(name: &str, several: bool, printer: &Printer) -> Result<(),
         printer.note(&other);
     }
     Ok(())
+}
+
+/// How a server elsewhere is spoken to. `None` for any other server, and where the daemon does not say.
+fn describe_way(name: &str) -> Option<String> {
+    let mut link = super::super::connector().ok()?.try_connect()?;
+    let FromDaemon::Status { status } = ask(&mut link, &ToDaemon::Status).ok()? else { return None };
+    let server = status.servers.into_iter().find(|server| server.name == name)?;
+    let transport = match server.transport?.as_str() {
+        "http" => "Streamable HTTP",
+        "sse" => "the older transport HTTP+SSE",
+        "ws" => "WebSocket",
+        _ => return None,
+    };
+    Some(format!("it speaks MCP {} over {transport}", server.era?))
 }
 
 /// What mends that which can be seen from here: an npx that wants to ask, or a program that this terminal finds and the
