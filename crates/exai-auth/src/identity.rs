@@ -12,6 +12,7 @@ use crate::clock::unix_time;
 use crate::discovery::Discovered;
 use crate::error::SignInError;
 use crate::http::{AuthHttp, shown};
+use crate::mcp_remote::KeptClient;
 use crate::secret_text::expose_any;
 
 /// The name that people see on the page where they sign in.
@@ -85,6 +86,42 @@ impl Identity {
             redirect: redirect.to_string(),
             issuer: discovered.issuer.clone(),
             secret_expires_at: None,
+        }
+    }
+
+    /// The identity of tokens that another program was given for a client of the configuration.
+    pub(crate) fn kept(
+        discovered: &Discovered,
+        client_id: String,
+        client_secret: Option<Secret>,
+        redirect: String,
+    ) -> Self {
+        Identity {
+            client_id,
+            client_secret,
+            shows_secret: discovered.shows_secret(),
+            registered: Registered::ByHand,
+            redirect,
+            issuer: discovered.issuer.clone(),
+            secret_expires_at: None,
+        }
+    }
+
+    /// The identity that another program has registered. Its callback is not ours, so the next sign-in registers anew.
+    pub(crate) fn registered_by_another(discovered: &Discovered, kept: KeptClient) -> Self {
+        let shows_secret = match kept.token_endpoint_auth_method.as_deref() {
+            Some(BASIC) => ShowsSecret::InHeader,
+            Some(POST) => ShowsSecret::InBody,
+            Some(_) | None => discovered.shows_secret(),
+        };
+        let secret_expires_at = kept.client_secret_expires_at.as_u64().filter(|end| *end > 0);
+        let client_secret = kept.client_secret.clone().filter(|secret| !secret.expose().is_empty());
+        let (client_id, redirect) = (kept.client_id.clone(), kept.redirect());
+        Identity {
+            shows_secret,
+            registered: Registered::Dynamically,
+            secret_expires_at,
+            ..Identity::kept(discovered, client_id, client_secret, redirect)
         }
     }
 

@@ -15,12 +15,15 @@
 //! 5. A [`SignIn`] gives its access token to whoever sends a request to the server, and [`renew`] replaces a token in a
 //!    process of its own, so that no death of the daemon loses one.
 //!
+//! What another program has kept of a sign-in ([`McpRemoteSignIn`]) can be taken over instead: it becomes a record of its own.
+//!
 //! What all this would need is known before anybody signs in: [`probe`] asks a server whether it wants a sign-in, and
 //! [`Plan`] says what follows from the metadata. Nothing is registered for that.
 //!
 //! The library `oauth2` builds and reads the requests for tokens. Nothing here starts a browser or a program, and no text of
 //! the network decides where a token goes: it goes to the server of its record.
 
+mod adoption;
 mod answer;
 mod challenge;
 mod clock;
@@ -29,6 +32,7 @@ mod discovery;
 mod error;
 mod http;
 mod identity;
+mod mcp_remote;
 mod metadata;
 mod pending;
 mod plan;
@@ -46,6 +50,7 @@ pub use discovery::{Discovered, discover};
 pub use error::SignInError;
 pub use http::AuthHttp;
 pub use identity::{Identity, Registered, identify};
+pub use mcp_remote::{CONFIG_DIR, McpRemoteSignIn, USUAL_DIR};
 pub use pending::{PendingSignIn, Returned};
 pub use plan::{Plan, PlannedIdentity, probe};
 pub use record::{Place, Record, Tokens, fingerprint};

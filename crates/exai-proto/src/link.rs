@@ -133,6 +133,14 @@ pub enum ToDaemon {
         #[serde(default)]
         with_code: bool,
     },
+    /// Asks for the sign-in that the npm package mcp-remote has kept of a server; answered by `sign_in_adopted` or `error`.
+    AdoptSignIn {
+        /// The server's name.
+        server: String,
+        /// The account there, if the server has several.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        account: Option<String>,
+    },
     /// Gives the daemon the address that a browser was to come back to; answered by `signed_in` or `error`.
     SignInPasted {
         /// The address, or the part behind its `?`.
@@ -239,6 +247,21 @@ pub enum FromDaemon {
         code: Option<String>,
         /// How long the page is good for, in seconds.
         lasts_s: u64,
+        /// The file in which mcp-remote has kept a sign-in at this server, if nobody is signed in and there is one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        kept: Option<String>,
+    },
+    /// Answers `adopt_sign_in`: somebody is signed in now.
+    SignInAdopted {
+        /// The server.
+        server: String,
+        /// The file that the tokens come from.
+        file: String,
+        /// Whether the tokens were renewed, so that they are known to be good.
+        renewed: bool,
+        /// What a person should know: why they were not renewed, or when they end.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
     },
     /// Somebody has signed in.
     SignedIn {

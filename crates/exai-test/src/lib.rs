@@ -9,6 +9,7 @@ mod eventually;
 mod free_port;
 pub mod http;
 mod llama_server;
+pub mod mcp_remote;
 pub mod model_endpoint;
 pub mod peers;
 mod programs;

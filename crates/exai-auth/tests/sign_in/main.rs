@@ -1,5 +1,6 @@
 //! Sign-ins and renewals, judged by an authorization server that refuses what OAuth 2.1 and MCP forbid, and goes wrong.
 
+mod adoptions;
 mod answers;
 mod crowds;
 mod devices;

@@ -105,6 +105,9 @@ pub(crate) async fn control(controls: &Controls, text: &str) -> Result<(), HubGo
         Ok(ToDaemon::SignIn { server, account, with_code }) => {
             controls.sign_in_desk().begin(&server, account.as_deref(), with_code).await?
         }
+        Ok(ToDaemon::AdoptSignIn { server, account }) => {
+            controls.sign_in_desk().adopt(&server, account.as_deref()).await?
+        }
         Ok(ToDaemon::SignInPasted { text }) => controls.sign_in_desk().take_pasted(&text).await,
         Ok(ToDaemon::SignInPlan { server }) => controls.sign_in_desk().plan(&server).await?,
         Ok(ToDaemon::SignOut { server, account }) => {

@@ -19,6 +19,7 @@ use tokio::sync::mpsc;
 
 use crate::core::event::{HubEvent, HubGone, HubHandle, Question};
 use crate::front::state::AppState;
+use crate::upstream::sign_ins::adoption::Adopted;
 use crate::upstream::sign_ins::{Cause, ServerSignIn, SignIns};
 
 /// What orders about sign-ins need.
@@ -38,26 +39,39 @@ impl SignInDesk {
         account: Option<&str>,
         has_code: bool,
     ) -> Result<FromDaemon, HubGone> {
-        let found = match self.find(server, account).await? {
+        let (found, config) = match self.find(server, account).await? {
             Ok(found) => found,
             Err(reason) => return Ok(FromDaemon::Error { reason }),
         };
-        let begun =
-            if has_code { self.begin_with_code(found).await } else { self.begin_in_browser(found).await };
+        let begun = if has_code {
+            self.begin_with_code(found, config).await
+        } else {
+            self.begin_in_browser(found, config).await
+        };
         Ok(begun.unwrap_or_else(|reason| FromDaemon::Error { reason: failed(server, &reason) }))
     }
 
-    async fn begin_in_browser(&self, server: ServerSignIn) -> Result<FromDaemon, String> {
-        let begun = server.begin(Cause::Wanted).await?;
+    async fn begin_in_browser(
+        &self,
+        server: ServerSignIn,
+        config: ServerConfig,
+    ) -> Result<FromDaemon, String> {
+        let (begun, kept) = tokio::join!(server.begin(Cause::Wanted), self.find_kept(&server, config));
+        let begun = begun?;
         let (page, lasts_s) = (begun.page.to_string(), begun.lasts().as_secs());
         self.reply_later(&server, begun.finished());
-        Ok(FromDaemon::SignInBegun { page, code: None, lasts_s })
+        Ok(FromDaemon::SignInBegun { page, code: None, lasts_s, kept })
     }
 
-    async fn begin_with_code(&self, server: ServerSignIn) -> Result<FromDaemon, String> {
+    async fn begin_with_code(
+        &self,
+        server: ServerSignIn,
+        config: ServerConfig,
+    ) -> Result<FromDaemon, String> {
         let begun = server.begin_device().await?;
         let (page, code) = (begun.device.page().to_owned(), Some(begun.device.code()));
         let lasts_s = begun.device.lasts().as_secs();
+        let kept = self.find_kept(&server, config).await;
         let (waiting, hub) = (server.clone(), self.hub.clone());
         self.reply_later(&server, async move {
             waiting.finish_device(begun).await?;
@@ -65,7 +79,13 @@ impl SignInDesk {
             let _ = hub.send(HubEvent::SignedIn { server: waiting.server }).await;
             Ok(())
         });
-        Ok(FromDaemon::SignInBegun { page, code, lasts_s })
+        Ok(FromDaemon::SignInBegun { page, code, lasts_s, kept })
+    }
+
+    /// The file in which mcp-remote has kept a sign-in at the server.
+    async fn find_kept(&self, server: &ServerSignIn, config: ServerConfig) -> Option<String> {
+        let entry = self.sign_ins.read_entry(config, self.home.clone()).await.ok()?;
+        server.find_kept(entry).await
     }
 
     /// Replies when a sign-in has ended, unless the one who asked is gone.
@@ -101,6 +121,32 @@ impl SignInDesk {
         }
     }
 
+    /// Takes over what mcp-remote has kept of a sign-in at a server.
+    pub(crate) async fn adopt(&self, server: &str, account: Option<&str>) -> Result<FromDaemon, HubGone> {
+        let (found, config) = match self.find(server, account).await? {
+            Ok(found) => found,
+            Err(reason) => return Ok(FromDaemon::Error { reason }),
+        };
+        // It goes on when nobody waits for it any more: a refresh token may be spent by then.
+        let (adopting, all) = (found.clone(), self.sign_ins.clone());
+        let (hub, home) = (self.hub.clone(), self.home.clone());
+        let adopted = self.sign_ins.spawn(async move {
+            let adopted = adopting.adopt(all.read_entry(config, home).await?).await?;
+            // A hub that has ended ignores it.
+            let _ = hub.send(HubEvent::SignedIn { server: adopting.server.clone() }).await;
+            Ok(adopted)
+        });
+        let name = found.server.to_string();
+        Ok(match adopted.await.unwrap_or_else(|panic| Err(format!("BUG: {panic}"))) {
+            Ok(Adopted { file, renewed, note }) => {
+                FromDaemon::SignInAdopted { server: name, file, renewed, note }
+            }
+            Err(reason) => FromDaemon::Error {
+                reason: format!("the sign-in of mcp-remote at \"{name}\" was not taken over: {reason}"),
+            },
+        })
+    }
+
     /// Says what a sign-in at a server would need.
     pub(crate) async fn plan(&self, server: &str) -> Result<FromDaemon, HubGone> {
         let name = limits::cut(server, limits::NAME_CHARS);
@@ -123,7 +169,7 @@ impl SignInDesk {
             return Ok(self.sign_out_of(server, account).await);
         }
         let found = match self.find(server, account).await? {
-            Ok(found) => found,
+            Ok((found, _)) => found,
             Err(reason) => return Ok(FromDaemon::Error { reason }),
         };
         let was_signed_in = match found.sign_out().await {
@@ -161,12 +207,12 @@ impl SignInDesk {
         }
     }
 
-    /// The sign-in of a configured server, or of one of its accounts.
+    /// The sign-in of a configured server, or of one of its accounts, and how the server is configured.
     async fn find(
         &self,
         server: &str,
         account: Option<&str>,
-    ) -> Result<Result<ServerSignIn, String>, HubGone> {
+    ) -> Result<Result<(ServerSignIn, ServerConfig), String>, HubGone> {
         let name = limits::cut(server, limits::NAME_CHARS);
         let config =
             match self.hub.ask(|reply| Question::ServerConfig { server: name.clone(), reply }).await? {
@@ -177,7 +223,8 @@ impl SignInDesk {
             Ok(place) => place,
             Err(reason) => return Ok(Err(reason)),
         };
-        Ok(self.sign_ins.of_configured(&place, config, self.home.clone()).await)
+        let found = self.sign_ins.of_configured(&place, config.clone(), self.home.clone()).await;
+        Ok(found.map(|found| (found, config)))
     }
 }
 

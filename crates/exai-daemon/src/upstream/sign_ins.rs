@@ -4,6 +4,8 @@
 //! comes back, on this daemon's own port: whoever asks meanwhile is given the same page. What is finished is on disk before
 //! anybody uses it. Tokens are renewed by a process of its own (`renewer`).
 
+pub(crate) mod adoption;
+mod entry;
 mod network;
 mod pending;
 mod plan;

@@ -20,8 +20,11 @@ pub(crate) struct LoginArgs {
     /// Open no browser: only say which page to open
     #[arg(long, conflicts_with_all = ["paste", "device"])]
     pub(crate) no_browser: bool,
+    /// Take over the sign-in that another program has kept at this server, once: the npm package mcp-remote
+    #[arg(long, value_name = "PROGRAM", value_parser = ["mcp-remote"], conflicts_with_all = ["paste", "device", "no_browser"])]
+    pub(crate) from: Option<String>,
     /// List the sign-ins
-    #[arg(long, conflicts_with_all = ["paste", "device", "no_browser"])]
+    #[arg(long, conflicts_with_all = ["paste", "device", "no_browser", "from"])]
     pub(crate) list: bool,
     /// Print a JSON document
     #[arg(long, requires = "list")]

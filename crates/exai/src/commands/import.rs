@@ -1,5 +1,6 @@
 //! `exai import`: the servers that the clients have become exai's, and with `--takeover` exai stands in their place.
 
+mod bridges;
 pub(super) mod comparison;
 mod naming;
 mod savings;
@@ -88,6 +89,11 @@ fn show(named: &[Named], scan: &scan::Scan, printer: &Printer) -> Result<(), Err
         printer.line(&format!("found {servers} in {entries} of the clients' files:"))?;
         printer.table(&named.iter().map(row).collect::<Vec<_>>())?;
     }
+    for server in named {
+        if let Some(url) = bridges::find_url_of_mcp_remote(&server.merged.entry.transport) {
+            tell_of_bridge(&server.name, url, printer);
+        }
+    }
     for left in &scan.left {
         printer.note(&format!("{}: {} stays there: {}", left.client, left.name, left.why));
     }
@@ -95,6 +101,16 @@ fn show(named: &[Named], scan: &scan::Scan, printer: &Printer) -> Result<(), Err
         printer.warn(problem);
     }
     Ok(())
+}
+
+/// Says how a server does without mcp-remote.
+fn tell_of_bridge(name: &str, url: &str, printer: &Printer) {
+    // A key may be in the query.
+    let url = if url.contains(['?', '#']) { "URL" } else { url };
+    printer.note(&format!(
+        "{name} runs mcp-remote, which exai does without: after the import, `exai add {name} {url} --force` reaches the server \
+         itself, and `exai login {name} --from mcp-remote` takes over the sign-in that mcp-remote has kept"
+    ));
 }
 
 fn entries_word(number: usize) -> String {

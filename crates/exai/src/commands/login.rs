@@ -21,12 +21,23 @@ pub(crate) fn run(args: &LoginArgs, printer: &Printer) -> Result<u8, Error> {
     let connector = connector()?;
     let mut link = join_or_start(&connector, printer)?;
     let Some(server) = &args.server else { return list(&mut link, args.json, printer) };
+    if args.from.is_some() {
+        return adopt(&mut link, server, args.account.as_deref(), printer);
+    }
     printer.progress("asking where to sign in…");
     let order =
         ToDaemon::SignIn { server: server.clone(), account: args.account.clone(), with_code: args.device };
     let begun = ask_until(&mut link, &order, Instant::now() + SIGN_IN_BEGIN_TIMEOUT)?;
     printer.clear_progress();
-    let FromDaemon::SignInBegun { page, code, lasts_s } = begun else { return Err(unexpected("sign_in")) };
+    let FromDaemon::SignInBegun { page, code, lasts_s, kept } = begun else {
+        return Err(unexpected("sign_in"));
+    };
+    if kept.is_some() {
+        let command = account_command(server, args.account.as_deref());
+        printer.note(&format!(
+            "mcp-remote has kept a sign-in at this server: `{command} --from mcp-remote` takes it over instead"
+        ));
+    }
     let limit = Duration::from_secs(lasts_s);
     if args.paste {
         tell_page(&page, printer)?;
@@ -60,6 +71,36 @@ pub(crate) fn run(args: &LoginArgs, printer: &Printer) -> Result<u8, Error> {
         }
         _ => Err(unexpected("sign_in")),
     }
+}
+
+/// Takes over what mcp-remote has kept.
+fn adopt(link: &mut Link, server: &str, account: Option<&str>, printer: &Printer) -> Result<u8, Error> {
+    printer.progress("taking over the sign-in of mcp-remote…");
+    let order = ToDaemon::AdoptSignIn { server: server.to_owned(), account: account.map(str::to_owned) };
+    let adopted = ask_until(link, &order, Instant::now() + SIGN_IN_BEGIN_TIMEOUT);
+    printer.clear_progress();
+    let FromDaemon::SignInAdopted { server, file, renewed, note } = adopted? else {
+        return Err(unexpected("adopt_sign_in"));
+    };
+    let code = tell_signed_in(&server, printer)?;
+    printer.line(&format!("taken over from {file}, which stays as it is"))?;
+    if let Some(note) = note {
+        printer.warn(&note);
+    }
+    if renewed {
+        printer.warn(
+            "its refresh token is used up now: whoever still runs mcp-remote for this server will have to sign in there again, \
+             and some authorization servers then end this sign-in, too. Give those clients exai instead (`exai install`, \
+             `exai import --takeover`)",
+        );
+    }
+    Ok(code)
+}
+
+/// The command that signs in, as a person would type it.
+fn account_command(server: &str, account: Option<&str>) -> String {
+    let account = account.map(|account| format!(" --account {account}")).unwrap_or_default();
+    format!("exai login {server}{account}")
 }
 
 /// Opens the page in a browser, and shows its address: the browser may be none that the person sees.

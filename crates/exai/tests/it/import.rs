@@ -424,3 +424,18 @@ fn without_a_word_of_the_user_nothing_is_changed_and_no_secret_is_shown() {
     let said = home.ends(2, &["import", "--from", "nobody"]);
     assert!(said.contains("there is no client `nobody`"), "{said}");
 }
+
+#[test]
+fn what_runs_mcp_remote_is_told_how_to_do_without() {
+    let home = empty_home();
+    let entry = |url: &str| json!({"command": "npx", "args": ["-y", "mcp-remote@latest", url]});
+    let servers = json!({"mcpServers": {
+        "linear": entry("https://mcp.linear.app/sse"),
+        "keyed": entry("https://mcp.example.com/mcp?key=h1dden"),
+    }});
+    home.write(".cursor/mcp.json", servers.to_string());
+    let said = home.ends(0, &["import", "--dry-run"]);
+    assert!(said.contains("`exai add linear https://mcp.linear.app/sse --force`"), "{said}");
+    assert!(said.contains("`exai login linear --from mcp-remote`"), "{said}");
+    assert!(said.contains("`exai add keyed URL --force`"), "{said}");
+}

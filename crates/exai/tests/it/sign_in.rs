@@ -1,6 +1,7 @@
 //! Sign-ins at servers elsewhere: one for all clients.
 
 mod accounts;
+mod adoption;
 mod expiries;
 mod trouble;
 

@@ -125,7 +125,7 @@ fn no_foreign_text_reaches_a_terminal_as_a_command() {
     for (args, expected) in COMMANDS {
         let output = without_our_own(&forged.on_a_terminal(&forged.with_thread(args)));
         let found: Vec<char> = output.chars().filter(|character| is_obeyed(*character)).collect();
-        assert_eq!(found, [], "exai {args:?} on a terminal: {output:?}");
+        assert_eq!(found, [] as [char; 0], "exai {args:?} on a terminal: {output:?}");
         // A line of text may look like this, but a row of exai's own must not.
         if !matches!(args, ["call" | "logs", ..]) {
             assert!(!output.lines().any(|line| line.starts_with("ready  forged")), "exai {args:?}: {output}");

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use exai_auth::{Plan, PlannedIdentity, Standing, discover, probe};
-use exai_config::secret_store::SecretStore;
 use exai_config::{Home, Secret, ServerConfig};
 use exai_proto::documents::{PlannedClient, SignInPlan};
 use tokio::time::timeout;
@@ -24,24 +23,10 @@ impl SignIns {
             Err(format!("what a sign-in at \"{server}\" needs was not found out within {limit} s"))
         };
         let planning = async {
-            let headers = self.expand_headers(config.clone(), home.clone()).await?;
-            self.of_configured(server, config, home).await?.plan(&headers).await
+            let entry = self.read_entry(config.clone(), home.clone()).await?;
+            self.of_configured(server, config, home).await?.plan(&entry.headers).await
         };
         timeout(SIGN_IN_PLAN_TIMEOUT, planning).await.unwrap_or_else(late)
-    }
-
-    /// The headers that the configuration has each request carry.
-    async fn expand_headers(
-        &self,
-        config: ServerConfig,
-        home: Home,
-    ) -> Result<Vec<(String, Secret)>, String> {
-        let vars = self.shared.environment.vars().await;
-        let expanding = tokio::task::spawn_blocking(move || {
-            let secrets = SecretStore::load(&home).map_err(|error| error.to_string())?;
-            Ok(config.expand(&vars, &secrets).map_err(|error| error.to_string())?.headers)
-        });
-        expanding.await.unwrap_or_else(|panic| Err(format!("BUG: {panic}")))
     }
 }
 
