@@ -35,7 +35,7 @@ const EARLY_RETRY_INTERVAL: Duration = Duration::from_secs(30);
 const UNPROVEN_TIME: Duration = Duration::from_mins(5);
 /// How long a registration is used for further pages if nobody comes back from the first. Later nobody may have come back
 /// because the authorization server has forgotten it, and says so on its page alone.
-const REGISTRATION_TIME: Duration = Duration::from_hours(1);
+const REGISTRATION_TIME: Duration = Duration::from_hours(24);
 
 /// Replaces access tokens; see [`crate::renew`].
 pub trait Renew: fmt::Debug + Send + Sync {
