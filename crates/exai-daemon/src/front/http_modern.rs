@@ -47,7 +47,9 @@ pub(crate) async fn handle_post(
     if let Err(refusal) = modern_headers::check_request(headers, &message) {
         return refuse(&id, &refusal);
     }
-    let Ok(client) = clients.find_or_open(state, endpoint).await else { return stopping() };
+    let Ok(client) = clients.find_or_open(state, endpoint, &connection.holder).await else {
+        return stopping();
+    };
     match check_arguments(state, &client, headers, &message).await {
         Ok(Ok(())) => {}
         Ok(Err(refusal)) => return refuse(&id, &refusal),
