@@ -15,6 +15,7 @@ use exai_proto::{Id, Kind, Message};
 
 use crate::client::inbound::Inbound;
 use crate::core::event::{HubGone, Question};
+use crate::front::access;
 use crate::front::http_answers::{PostAnswer, ask_the_next_daemon, fail, find_post_answer, json, stopping};
 use crate::front::http_client::{ConnectionClients, HttpClient, Unheard, send_messages};
 use crate::front::modern_headers::{self, Refusal};
@@ -68,6 +69,10 @@ pub(crate) async fn handle_post(
         Err(Unheard::InUse) => {
             let text = "a request with this id is under way";
             json(StatusCode::BAD_REQUEST, answer::error(&ids[0], -32600, text))
+        }
+        // Removed since the request was let in.
+        Err(Unheard::Closed) if session.holder.is_revoked() => {
+            access::refuse(StatusCode::UNAUTHORIZED, "the token was removed")
         }
         Err(Unheard::Closed | Unheard::TooLate) => {
             let data = FailureData::new(Source::Daemon, Failure::DaemonUnavailable);
