@@ -225,6 +225,15 @@ impl Sink {
         }
     }
 
+    /// Closes the transport of a client whose token was removed before the hub heard of the client. Over HTTP nothing was
+    /// answered yet, so its connection has a status to come.
+    pub(crate) fn refuse_revoked(&self) {
+        match &self.transport {
+            ClientTransport::Socket(_) => self.close(CloseReason::Revoked, ByeReason::Stop),
+            ClientTransport::Http(session) => session.close(false),
+        }
+    }
+
     /// Closes the client's transport. A socket is told `bye` if the daemon stops.
     pub(crate) fn close(&self, why: CloseReason, bye: ByeReason) {
         match &self.transport {

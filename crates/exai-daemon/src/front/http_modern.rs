@@ -71,7 +71,7 @@ pub(crate) async fn handle_post(
             json(StatusCode::BAD_REQUEST, answer::error(&ids[0], -32600, text))
         }
         // Removed since the request was let in.
-        Err(Unheard::Closed) if session.holder.is_revoked() => {
+        Err(Unheard::Closed | Unheard::TooLate) if session.holder.is_revoked() => {
             access::refuse(StatusCode::UNAUTHORIZED, "the token was removed")
         }
         Err(Unheard::Closed | Unheard::TooLate) => {

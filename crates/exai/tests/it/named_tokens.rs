@@ -296,6 +296,46 @@ fn begin_session(port: u16, bearer: &str) -> Option<u16> {
     }
 }
 
+#[test]
+fn what_was_let_in_before_a_removal_opens_nothing_after_it() {
+    let instance = instance();
+    let (port, laptop) = (instance.port(), add(&instance, "laptop"));
+    let mut params = json!({});
+    add_modern_meta(&mut params, "modern", json!({}));
+    let modern = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": params});
+    let slow = [(hello(), ""), (modern, "mcp-protocol-version: 2026-07-28\r\nmcp-method: tools/list\r\n")];
+    let begun = slow.map(|(body, headers)| {
+        let (body, mut stream) = (body.to_string(), connect(port));
+        let length = body.len();
+        let head = format!(
+            "POST /mcp/fix HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nauthorization: Bearer {laptop}\r\n{headers}\
+             content-type: application/json\r\nexpect: 100-continue\r\ncontent-length: {length}\r\n\r\n"
+        );
+        stream.get_mut().write_all(head.as_bytes()).expect("it reads");
+        // The daemon asks for the body once the head was judged.
+        assert_eq!(next_status(&mut stream), 100);
+        (body, stream)
+    });
+    instance.ends(0, &["token", "remove", "laptop"]);
+    for (body, mut stream) in begun {
+        stream.get_mut().write_all(body.as_bytes()).expect("it reads");
+        assert_eq!(next_status(&mut stream), 401, "{body}");
+    }
+    assert!(tokens_of_clients(&instance).is_empty());
+}
+
+/// The status of the next head of a response.
+fn next_status(stream: &mut BufReader<TcpStream>) -> u16 {
+    let mut first = String::new();
+    stream.read_line(&mut first).expect("a status line");
+    let mut line = String::new();
+    while line != "\r\n" {
+        line.clear();
+        assert!(stream.read_line(&mut line).expect("a header") > 0, "an end");
+    }
+    first.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_else(|| panic!("{first}"))
+}
+
 /// The command may be killed before it has told the daemon.
 #[test]
 fn a_removal_that_nobody_has_told_counts_within_seconds() {

@@ -22,7 +22,7 @@ impl Hub {
     ) {
         // Removed between the check of the request and now.
         if facts.holder.is_revoked() {
-            return sink.close(CloseReason::Revoked, ByeReason::Stop);
+            return sink.refuse_revoked();
         }
         // A shim waits for the next daemon, so its link is closed at once. Other clients get answers from memory, and the
         // command line may ask for the status.
