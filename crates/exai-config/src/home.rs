@@ -158,6 +158,11 @@ impl Home {
         self.path.join("token")
     }
 
+    /// `tokens.json`: the hashes of the tokens that have a name each.
+    pub fn named_tokens(&self) -> PathBuf {
+        self.path.join("tokens.json")
+    }
+
     /// `daemon.json`: the running daemon's record of itself.
     pub fn daemon_record(&self) -> PathBuf {
         self.path.join("daemon.json")

@@ -197,6 +197,21 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_mistake_among_the_allowed_hosts_allows_none_and_costs_no_server() {
+        let (_dir, home) = home();
+        for (hosts, allowed) in [("[\"a.example\", \"*\"]", false), ("[\"a.example\"]", true)] {
+            let text = format!(
+                "[daemon]\nport = 7\nallowed_hosts = {hosts}\n{}[servers.b]\ncomand = \"x\"\n",
+                server("a")
+            );
+            std::fs::write(home.config(), &text).unwrap();
+            let (config, _) = super::instead(&home).unwrap();
+            assert_eq!((names(&config), config.daemon.port.value), (vec!["a"], 7), "{text}");
+            assert_eq!(config.daemon.allowed_hosts.has("a.example"), allowed, "{text}");
+        }
+    }
+
     /// Whoever may see a part only must not see everything because of a typo elsewhere.
     #[test]
     fn without_a_copy_each_choice_is_taken_that_is_right_and_what_is_wrong_chooses_nothing() {

@@ -14,6 +14,8 @@ pub mod last_good;
 pub mod limits;
 pub mod live;
 pub mod model;
+pub mod named_token;
+pub mod named_token_edit;
 pub mod other_daemons;
 pub mod provider;
 pub mod provider_edit;
@@ -21,6 +23,7 @@ pub mod secret_edit;
 pub mod secret_store;
 pub mod server_name;
 
+mod allowed_hosts;
 mod client;
 mod dialect;
 mod fault;
@@ -39,6 +42,7 @@ mod web_address;
 
 pub use account::{AccountConfig, Accounts};
 pub use ai::AiSettings;
+pub use allowed_hosts::AllowedHosts;
 pub use client::{ClientConfig, Clients};
 pub use home::{Home, HomeError, Note};
 pub use limits::MAX_CONFIG_BYTES;

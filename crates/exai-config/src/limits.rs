@@ -22,6 +22,15 @@ pub(crate) const MAX_SECRETS_BYTES: u64 = 1 << 20;
 pub const MAX_SECRET_BYTES: usize = 64 * 1024;
 /// The longest name of a secret.
 pub const MAX_SECRET_NAME_CHARS: usize = 64;
+/// How many named tokens there can be. Each request that shows one is compared with all of them.
+pub const MAX_NAMED_TOKENS: usize = 256;
+/// The longest `tokens.json`, in bytes: that many have 55 KiB.
+pub(crate) const MAX_TOKEN_FILE_BYTES: u64 = 128 * 1024;
+/// How many hosts `allowed_hosts` can name.
+pub(crate) const MAX_ALLOWED_HOSTS: usize = 32;
+/// The longest name of a host, and of a part of it between dots (RFC 1035).
+pub(crate) const MAX_HOST_CHARS: usize = 253;
+pub(crate) const MAX_HOST_LABEL_CHARS: usize = 63;
 /// How long an edit waits for other edits. Each takes milliseconds.
 pub(crate) const EDIT_LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 /// How many copies of good configurations are kept.

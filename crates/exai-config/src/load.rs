@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use exai_os::private;
 
 use crate::environment::{self, Variable};
+use crate::fault::Fault;
 use crate::limits::MAX_CONFIG_BYTES;
 use crate::raw::{self, BACKSLASH_HINT, Checked};
 use crate::salvage::{self, Salvage};
 use crate::secret_store::SecretStore;
-use crate::{AiSettings, Clients, Home, ModelAlias, Provider, ServerConfig, Servers, ai};
+use crate::{AiSettings, AllowedHosts, Clients, Home, ModelAlias, Provider, ServerConfig, Servers, ai};
 
 /// The port where neither the file nor the environment names one.
 pub const DEFAULT_PORT: u16 = 8079;
@@ -39,6 +40,8 @@ pub struct Config {
 pub struct DaemonConfig {
     /// The TCP port of the HTTP endpoints; 0 takes any free one.
     pub port: Setting<u16>,
+    /// The names under which the daemon is reached through a proxy.
+    pub allowed_hosts: AllowedHosts,
 }
 
 /// A value and its origin.
@@ -179,6 +182,7 @@ impl Config {
             && self.models.is_empty()
             && self.ai == AiSettings::default()
             && self.daemon.port.origin == Origin::Default
+            && self.daemon.allowed_hosts.is_empty()
     }
 
     /// The configuration that this text means. `path` appears in errors and origins; `port` is the value
@@ -189,10 +193,11 @@ impl Config {
             invalid(path, text, at, explained(error.message()))
         })?;
         let port = chosen_port(path, text, &file.daemon, port)?;
-        let Checked { servers, clients, providers, models, ai } =
-            file.check().map_err(|fault| invalid(path, text, fault.at.start, fault.sentence))?;
-        let secrets = SecretStore::default();
-        Ok(Config { daemon: DaemonConfig { port }, servers, clients, providers, models, ai, secrets })
+        let wrong = |fault: Fault| invalid(path, text, fault.at.start, fault.sentence);
+        let allowed_hosts = AllowedHosts::check(&file.daemon.allowed_hosts).map_err(wrong)?;
+        let Checked { servers, clients, providers, models, ai } = file.check().map_err(wrong)?;
+        let (daemon, secrets) = (DaemonConfig { port, allowed_hosts }, SecretStore::default());
+        Ok(Config { daemon, servers, clients, providers, models, ai, secrets })
     }
 
     /// The valid parts of an invalid text, and the names of the invalid servers.
@@ -203,9 +208,11 @@ impl Config {
     ) -> Result<(Config, Vec<String>), ConfigError> {
         let Salvage { daemon, servers, clients, providers, models, ai, left_out } = salvage::salvage(text);
         let port = chosen_port(path, text, &daemon, port)?;
+        // Of a list with a mistake nobody knows which hosts are meant.
+        let allowed_hosts = AllowedHosts::check(&daemon.allowed_hosts).unwrap_or_default();
+        let daemon = DaemonConfig { port, allowed_hosts };
         let (servers, secrets) = (Servers(servers), SecretStore::default());
-        let config =
-            Config { daemon: DaemonConfig { port }, servers, clients, providers, models, ai, secrets };
+        let config = Config { daemon, servers, clients, providers, models, ai, secrets };
         Ok((config, left_out))
     }
 }

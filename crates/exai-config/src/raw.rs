@@ -50,6 +50,7 @@ pub(crate) struct Checked {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Daemon {
     pub(crate) port: Option<Spanned<u16>>,
+    pub(crate) allowed_hosts: Vec<Spanned<String>>,
 }
 
 /// One `[servers.NAME]` table as it is written.

@@ -1,6 +1,7 @@
 //! Where clients come in: sockets, access control, and the protocols.
 
 pub(crate) mod access;
+pub(crate) mod arrival;
 pub(crate) mod body;
 pub(crate) mod control;
 pub(crate) mod endpoint;

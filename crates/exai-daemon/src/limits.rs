@@ -75,6 +75,8 @@ pub(crate) const TCP_BACKLOG: u32 = 4096;
 
 /// File descriptors that TCP leaves to the local socket and to servers; where there are few, a quarter of all.
 pub(crate) const RESERVED_DESCRIPTORS: u64 = 64;
+/// Characters of a host that is refused, in the answer: the longest name that a host can have, and a port.
+pub(crate) const MAX_SHOWN_HOST_CHARS: usize = 260;
 /// HTTP sessions.
 pub(crate) const MAX_HTTP_SESSIONS: usize = 256;
 /// An HTTP session without a stream ends when it has not been used for this long.

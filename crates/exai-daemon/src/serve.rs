@@ -28,11 +28,12 @@ use crate::limits::{
     DRAIN_TIMEOUT, INSTANCE_LOCK_TIMEOUT, MAX_HUB_EVENTS, TASKS_END_TIMEOUT, max_tcp_connections,
 };
 use crate::observe::process_monitor::ProcessMonitor;
+use crate::state::admission::Admission;
 use crate::state::config_file::ConfigFile;
 use crate::state::daemon_info::DaemonInfo;
 use crate::state::logging;
 use crate::state::record;
-use crate::state::token::{self, Token};
+use crate::state::token;
 use crate::upkeep::self_check::{Kept, SelfCheck};
 use crate::upkeep::startup_watch::StartupWatch;
 use crate::upstream::environment::Environment;
@@ -150,7 +151,8 @@ fn run_daemon(home: &Home, origin: Origin, starting: &StartupWatch) -> Result<()
     exai_os::tree::keep_hold().map_err(failed("failed to keep hold of what it starts"))?;
     starting.step("reading its configuration");
     let (file, config) = ConfigFile::open(home)?;
-    let token = Token::load_or_create(home).map_err(failed("failed to read or write the token"))?;
+    let admission = Admission::open(home, &config.daemon.allowed_hosts)
+        .map_err(failed("failed to read or write the token"))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         // Threads for calls that block. Idle threads end soon.
@@ -158,7 +160,7 @@ fn run_daemon(home: &Home, origin: Origin, starting: &StartupWatch) -> Result<()
         .thread_keep_alive(Duration::from_secs(2))
         .build()
         .map_err(failed("failed to start the runtime"))?;
-    let outcome = runtime.block_on(run_until_end(home, (file, config), (token, origin), &held, starting));
+    let outcome = runtime.block_on(run_until_end(home, (file, config), (admission, origin), &held, starting));
     // A call that still blocks (a login shell that hangs) is not waited for.
     runtime.shutdown_background();
     drop(held);
@@ -202,7 +204,7 @@ fn take_lock(home: &Home) -> Result<Held, ServeError> {
 async fn run_until_end(
     home: &Home,
     (file, config): (ConfigFile, exai_config::Config),
-    (token, origin): (Token, Origin),
+    (admission, origin): (Admission, Origin),
     held: &Held,
     starting: &StartupWatch,
 ) -> Result<(), ServeError> {
@@ -235,6 +237,7 @@ async fn run_until_end(
         local: Mutex::new(endpoint.to_string()),
         tcp: Mutex::default(),
         config: file,
+        admission: admission.clone(),
     });
     for (addr, bound) in &tcp {
         listener::log_binding(&about, *addr, bound);
@@ -255,7 +258,7 @@ async fn run_until_end(
         hub: hub.clone(),
         about: about.clone(),
         home: home.clone(),
-        token: token.clone(),
+        admission,
         sessions: sessions.clone(),
         input_budget: input_budget.clone(),
         message_checks: message_checks.clone(),
@@ -276,7 +279,6 @@ async fn run_until_end(
     let check = SelfCheck::start(Kept {
         home: home.clone(),
         about: about.clone(),
-        token,
         lock: held.lock.clone(),
         claim: held.claim.clone(),
         listeners,

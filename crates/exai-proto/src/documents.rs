@@ -199,6 +199,9 @@ pub struct Client {
     pub calls: u64,
     /// Since when.
     pub connected_at: String,
+    /// The name of the token that it has shown (`exai token add`); absent for the account's own token, and for a shim.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
 }
 
 /// One configured server.
@@ -338,6 +341,24 @@ pub struct ConfiguredClient {
     pub last_connected: Option<LastConnection>,
     /// Why a file cannot be read, or why exai's entry in it cannot work.
     pub problem: Option<String>,
+}
+
+/// `exai token list --json`. No document holds a token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tokens {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// The tokens that have names, in the order in which they were made.
+    pub tokens: Vec<ListedToken>,
+}
+
+/// One line of `exai token list`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListedToken {
+    /// The name; `exai token remove NAME` revokes it.
+    pub name: String,
+    /// When it was made.
+    pub created_at: String,
 }
 
 /// `exai secret list --json`. No document holds the value of a secret.

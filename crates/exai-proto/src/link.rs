@@ -116,6 +116,8 @@ pub enum ToDaemon {
     },
     /// Asks the daemon to replace the token by a new one; answered by `rotated` or `error`.
     RotateToken,
+    /// Asks the daemon to read the tokens that have names again; answered by `tokens_reloaded` or `error`.
+    ReloadTokens,
     /// Asks why the clients of a server share its processes as they do; answered by `why` or `error`.
     Why {
         /// Its name.
@@ -234,6 +236,11 @@ pub enum FromDaemon {
     },
     /// Answers `rotate_token`.
     Rotated,
+    /// Answers `reload_tokens`: the tokens on disk are those in force.
+    TokensReloaded {
+        /// How many clients were disconnected, since the token that had let them in is gone.
+        ended: usize,
+    },
     /// Answers `why`.
     Why {
         /// The document.

@@ -57,7 +57,7 @@ pub(crate) enum Command {
     Why(WhyArgs),
     /// Show the log of the daemon or of a server
     Logs(LogsArgs),
-    /// Change the token that WebSocket and HTTP clients show
+    /// Make, list and remove the tokens that WebSocket and HTTP clients show
     Token(TokenArgs),
     /// Write exai into the configuration of MCP clients
     Install(InstallArgs),
@@ -297,10 +297,22 @@ pub(crate) struct TokenArgs {
     pub(crate) action: TokenAction,
 }
 
-/// What is done with the token.
+/// What is done with the tokens.
 #[derive(Debug, Subcommand)]
 pub(crate) enum TokenAction {
-    /// Make a new one; the old one is refused from then on
+    /// Make a token with a name, and print it; exai keeps only a hash of it
+    Add {
+        /// Whom or what it is for, as in `laptop`
+        name: String,
+    },
+    /// Remove a token, and disconnect the clients that have shown it
+    Remove {
+        /// Its name
+        name: String,
+    },
+    /// List the tokens that have names
+    List(JsonArgs),
+    /// Replace the one in the file `token`; the old one is refused from then on
     Rotate,
 }
 

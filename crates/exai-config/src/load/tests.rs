@@ -15,6 +15,7 @@ fn complaint(text: &str) -> String {
 const FULL: &str = r#"
 [daemon]
 port = 9000
+allowed_hosts = ["MCP.example.com", "box:8443"]
 [servers.zeta]
 command = "npx"
 args = ["-y", "@modelcontextprotocol/server-everything"]
@@ -48,6 +49,8 @@ fn reads_every_key_and_keeps_the_order() {
     assert_eq!(config.servers.names().collect::<Vec<_>>(), ["zeta", "docs", "alpha"]);
     let origin = Origin::File { path: "config.toml".into(), line: 3 };
     assert_eq!(config.daemon.port, Setting { value: 9000, origin });
+    let hosts = &config.daemon.allowed_hosts;
+    assert!(hosts.has("mcp.example.com") && hosts.has("box:8443") && !hosts.has("box"));
     let zeta = config.servers.get("zeta").unwrap();
     assert_eq!(zeta.kind(), ServerKind::Stdio);
     assert_eq!(zeta.args, ["-y", "@modelcontextprotocol/server-everything"]);
@@ -93,6 +96,12 @@ fn errors_name_the_place() {
     assert!(syntax.starts_with("config.toml:2:8: "), "{syntax}");
     let port = complaint("[daemon]\nport = 70000\n");
     assert!(port.starts_with("config.toml:2:8: ") && !port.contains('\n'), "{port}");
+    assert_eq!(
+        complaint("[daemon]\nallowed_hosts = [\"a.example\", \"https://b.example\"]\n"),
+        "config.toml:2:31: \"https://b.example\" in `allowed_hosts` has a scheme: write the host alone, as in \"b.example\""
+    );
+    let many = complaint(&format!("[daemon]\nallowed_hosts = {:?}\n", vec!["a"; 33]));
+    assert!(many.ends_with("`allowed_hosts` may name 32 hosts"), "{many}");
     assert_eq!(
         complaint("\n[servers.a__b]\ncommand = \"x\"\n"),
         "config.toml:2:10: the server name `a__b` contains `__`, which separates server and tool"

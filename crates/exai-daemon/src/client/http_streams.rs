@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::client::session_process::{Caller, Usage};
 use crate::limits::{CLIENT_QUEUE, MAX_STREAM_MESSAGES, MAX_UNSTREAMED_BYTES, MAX_UNSTREAMED_MESSAGES};
+use crate::state::holder::Holder;
 use exai_os::process::ProcessInfo;
 use exai_supervisor::turns::Turns;
 
@@ -34,6 +35,8 @@ pub(crate) struct TooSlow {
 #[derive(Debug)]
 pub(crate) struct HttpSession {
     pub(crate) client: ClientId,
+    /// Whose token has opened it. Nobody else uses it.
+    pub(crate) holder: Holder,
     /// The client is of the modern era.
     stateless: bool,
     state: Mutex<State>,
@@ -125,7 +128,7 @@ impl State {
 }
 
 impl HttpSession {
-    pub(crate) fn new(client: ClientId, stateless: bool, now: Instant) -> Self {
+    pub(crate) fn new(client: ClientId, holder: Holder, stateless: bool, now: Instant) -> Self {
         let state = State {
             posts: HashMap::new(),
             get: None,
@@ -136,6 +139,7 @@ impl HttpSession {
         };
         HttpSession {
             client,
+            holder,
             stateless,
             state: Mutex::new(state),
             queued: Arc::default(),
@@ -340,7 +344,7 @@ mod tests {
     #[test]
     fn what_belongs_to_no_request_waits_for_a_get_stream_only_where_there_can_be_one() {
         for (stateless, waiting) in [(false, 2), (true, 0)] {
-            let session = HttpSession::new(ClientId(1), stateless, clock::now());
+            let session = HttpSession::new(ClientId(1), Holder::Account, stateless, clock::now());
             let (open, gone) = (Id::number(1), Id::number(2));
             let mut post = session
                 .open_post_stream(std::slice::from_ref(&open), CancellationToken::new())

@@ -16,6 +16,8 @@ use crate::limits::{HTTP_SESSION_IDLE_TIMEOUT, MAX_QUEUED_LOGS, SLOW_CLIENT_BYTE
 
 /// How often a client with more than [`SLOW_CLIENT_BYTES`] waiting is checked.
 const SLOW_CHECK_INTERVAL: Duration = Duration::from_millis(250);
+/// The code that closes the WebSocket of a client that may not stay (RFC 6455, 7.4.1).
+const POLICY_CODE: u16 = 1008;
 
 /// The sending side of one client. Sending never waits.
 #[derive(Debug)]
@@ -86,6 +88,8 @@ pub(crate) enum CloseReason {
     Gone,
     /// There was no room for another session, and this one was unused for longest.
     MadeRoom,
+    /// The token that has let the client in was removed.
+    Revoked,
     /// The daemon stops.
     Stopping,
 }
@@ -98,6 +102,7 @@ impl CloseReason {
             CloseReason::Unused => "its session has ended, or was not used for 30 minutes",
             CloseReason::Gone => "its process has ended",
             CloseReason::MadeRoom => "256 sessions were open, and it was not used for longest",
+            CloseReason::Revoked => "its token was removed",
             CloseReason::Stopping => "the daemon stops",
         }
     }
@@ -220,6 +225,15 @@ impl Sink {
         }
     }
 
+    /// Closes the transport of a client whose token was removed before the hub heard of the client. Over HTTP nothing was
+    /// answered yet, so its connection has a status to come.
+    pub(crate) fn refuse_revoked(&self) {
+        match &self.transport {
+            ClientTransport::Socket(_) => self.close(CloseReason::Revoked, ByeReason::Stop),
+            ClientTransport::Http(session) => session.close(false),
+        }
+    }
+
     /// Closes the client's transport. A socket is told `bye` if the daemon stops.
     pub(crate) fn close(&self, why: CloseReason, bye: ByeReason) {
         match &self.transport {
@@ -228,12 +242,18 @@ impl Sink {
                     CloseReason::Stopping => {
                         let _ = socket.farewell.set(Farewell::Bye(bye));
                     }
+                    CloseReason::Revoked => {
+                        let _ = socket.farewell.set(Farewell::Broken(POLICY_CODE, "the token was removed"));
+                        socket.outbox.clear();
+                    }
                     CloseReason::Slow => socket.outbox.clear(),
                     CloseReason::Left | CloseReason::Unused | CloseReason::Gone | CloseReason::MadeRoom => {}
                 }
                 socket.outbox.close();
             }
-            ClientTransport::Http(session) => session.close(why == CloseReason::Slow),
+            ClientTransport::Http(session) => {
+                session.close(matches!(why, CloseReason::Slow | CloseReason::Revoked));
+            }
         }
     }
 }

@@ -57,6 +57,8 @@ pub(crate) enum Question {
     /// What the hub knows now: the documents of `status`, `ps` and `list` are made of it, on another thread.
     Facts(oneshot::Sender<Facts>),
     Reload(oneshot::Sender<Result<(), String>>),
+    /// Disconnects the clients whose token was removed. Answered with their number.
+    EndRevoked(oneshot::Sender<usize>),
     Why {
         server: String,
         reply: oneshot::Sender<Result<SharingExplanation, String>>,

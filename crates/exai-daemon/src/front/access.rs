@@ -1,16 +1,15 @@
 //! Access control. Loopback is no border: web pages and other accounts reach it, too.
 //!
 //! On the local socket the kernel decides: the peer must be this account. On TCP, in this order and before a body is read:
-//! `Host` must name this machine (and so must the host in the request's target, if there is one), `Origin` must be absent
-//! or this daemon's, the token must be shown as `Bearer` or as the password of `Basic` (some WebSocket clients can send
-//! nothing else), and a POST must be `application/json`. Only `/healthz` and `/oauth/callback` need no token, and a WebSocket on `/` shows it in
-//! its first message. There are no CORS headers.
+//! `Host`, target and `Origin` must be names of the daemon (`arrival.rs`), the token must be shown as `Bearer` or as the
+//! password of `Basic` (some WebSocket clients can send nothing else), and a POST must be `application/json`. Only
+//! `/healthz` and `/oauth/callback` need no token, and a WebSocket on `/` shows it in its first message; through a proxy
+//! there is nothing without the token. There are no CORS headers.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::header::AsHeaderName;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -18,8 +17,10 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 use exai_os::local::Peer;
 
 use crate::client::session_process::Caller;
+use crate::front::arrival::{Arrival, find_arrival, only};
 use crate::front::unauthenticated::Unauthenticated;
-use crate::state::token::Token;
+use crate::state::admission::Admission;
+use crate::state::holder::Holder;
 
 /// Where a request came from.
 #[derive(Debug, Clone)]
@@ -28,24 +29,37 @@ pub(crate) enum PeerOrigin {
     Tcp(Arc<Caller>),
 }
 
-/// What a route asks of requests over TCP, beside a `Host` and an `Origin` that are this daemon's.
+/// What a route asks of requests over TCP, beside names that are this daemon's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
-    /// Nothing more: the answer is for everybody on this machine.
+    /// Nothing more: the answer is for everybody on this machine. Through a proxy the token.
     Open,
+    /// That it comes from this machine: through a proxy there is nothing.
+    Here,
     /// The token.
     Token,
-    /// The token, unless the request begins a WebSocket: the client shows the token in its first message there.
+    /// The token, unless the request begins a WebSocket: the client shows the token in its first message there. Through a
+    /// proxy the token in any case.
     TokenOrHello,
 }
 
+/// What a request must show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Demand {
+    Nothing,
+    Token,
+}
+
 impl Access {
-    /// Whether this request must show the token.
-    fn needs_token(self, request: &Request) -> bool {
-        match self {
-            Access::Open => false,
-            Access::Token => true,
-            Access::TokenOrHello => !request.headers().contains_key(header::UPGRADE),
+    /// What this request must show; `None` if there is nothing for it at this path.
+    fn demand(self, arrival: Arrival, request: &Request) -> Option<Demand> {
+        match (self, arrival) {
+            (Access::Open | Access::Here, Arrival::Here) => Some(Demand::Nothing),
+            (Access::Here, Arrival::ThroughProxy) => None,
+            (Access::TokenOrHello, Arrival::Here) if request.headers().contains_key(header::UPGRADE) => {
+                Some(Demand::Nothing)
+            }
+            (Access::Open | Access::Token | Access::TokenOrHello, _) => Some(Demand::Token),
         }
     }
 }
@@ -54,31 +68,42 @@ impl Access {
 #[derive(Clone)]
 pub(crate) struct Gate {
     pub(crate) access: Access,
-    pub(crate) token: Token,
+    pub(crate) admission: Admission,
 }
 
+/// Who has sent a request that was let in: on the local socket, or with a token.
+#[derive(Debug, Clone)]
+pub(crate) struct Visitor {
+    pub(crate) holder: Holder,
+    pub(crate) arrival: Arrival,
+}
+
+/// Why a request is not let in.
+type Refusal = (StatusCode, Cow<'static, str>);
+
 /// Lets a request pass to its route, or answers why not.
-pub(crate) async fn check(State(gate): State<Gate>, request: Request, next: Next) -> Response {
-    let needs_token = gate.access.needs_token(&request);
+pub(crate) async fn check(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
     let verdict = match request.extensions().get::<PeerOrigin>() {
-        Some(PeerOrigin::Local(peer)) if peer.same_user => Ok(()),
-        Some(PeerOrigin::Local(_)) => Err((StatusCode::FORBIDDEN, "this daemon serves its own account only")),
-        Some(PeerOrigin::Tcp(caller)) => {
-            let token = Some(&gate.token).filter(|_| needs_token);
-            judge(&request, caller.connection.here.port(), token)
+        Some(PeerOrigin::Local(peer)) if peer.same_user => {
+            Ok(Some(Visitor { holder: Holder::Account, arrival: Arrival::Here }))
         }
-        None => Err((StatusCode::FORBIDDEN, "BUG: a request without an origin")),
+        Some(PeerOrigin::Local(_)) => {
+            Err((StatusCode::FORBIDDEN, "this daemon serves its own account only".into()))
+        }
+        Some(PeerOrigin::Tcp(caller)) => judge(&request, caller.connection.here.port(), &gate),
+        None => Err((StatusCode::FORBIDDEN, "BUG: a request without an origin".into())),
     };
     match verdict {
-        Ok(()) => {
-            // A request that needs no token proves nothing about its connection.
-            let unauthenticated = request.extensions().get::<Unauthenticated>();
-            if let Some(unauthenticated) = unauthenticated.filter(|_| needs_token) {
+        Ok(Some(visitor)) => {
+            if let Some(unauthenticated) = request.extensions().get::<Unauthenticated>() {
                 unauthenticated.admit();
             }
+            request.extensions_mut().insert(visitor);
             next.run(request).await
         }
-        Err((status, reason)) => refuse(status, reason),
+        // A request that needs no token proves nothing about its connection.
+        Ok(None) => next.run(request).await,
+        Err((status, reason)) => refuse(status, &reason),
     }
 }
 
@@ -91,94 +116,42 @@ pub(crate) fn refuse(status: StatusCode, reason: &str) -> Response {
     response
 }
 
-/// Whether a request over TCP may come in. `token` is what it must show.
-fn judge(
-    request: &axum::http::Request<Body>,
-    port: u16,
-    token: Option<&Token>,
-) -> Result<(), (StatusCode, &'static str)> {
+/// Whether a request over TCP may come in, and who has sent it if it had to show a token.
+fn judge(request: &Request, port: u16, gate: &Gate) -> Result<Option<Visitor>, Refusal> {
     let headers = request.headers();
-    if !only(headers, header::HOST).is_some_and(|host| is_ours(host, port)) {
-        return Err((
-            StatusCode::FORBIDDEN,
-            "the Host header must be 127.0.0.1, localhost or [::1] with the port",
-        ));
+    let arrival = find_arrival(headers, request.uri(), port, &gate.admission.hosts())
+        .map_err(|sentence| (StatusCode::FORBIDDEN, sentence.into()))?;
+    let nothing = "there is nothing at this path for who comes through a proxy";
+    match gate.access.demand(arrival, request).ok_or((StatusCode::NOT_FOUND, nothing.into()))? {
+        Demand::Nothing => return Ok(None),
+        Demand::Token => {}
     }
-    // The absolute form of a target is for proxies, and overrides `Host`: RFC 9112, 3.2.2.
-    if !request.uri().authority().is_none_or(|authority| is_ours(authority.as_str(), port)) {
-        return Err((
-            StatusCode::FORBIDDEN,
-            "the host of the request's target must be 127.0.0.1, localhost or [::1] with the port; exai is no proxy",
-        ));
-    }
-    if headers.contains_key(header::ORIGIN) {
-        let origin = only(headers, header::ORIGIN).and_then(|origin| origin.strip_prefix("http://"));
-        if !origin.is_some_and(|host| is_ours(host, port)) {
-            return Err((StatusCode::FORBIDDEN, "requests from this Origin are not served"));
-        }
-    }
-    let Some(token) = token else { return Ok(()) };
-    if !shows(headers, token) {
-        return Err((
-            StatusCode::UNAUTHORIZED,
-            "the token is missing or wrong; it is in the file `token` of the state directory",
-        ));
-    }
+    let Some(holder) = find_holder(headers, &gate.admission) else {
+        let sentence = "the token is missing or wrong; it is in the file `token` of the state directory, or is one that \
+                        `exai token add` has made";
+        return Err((StatusCode::UNAUTHORIZED, sentence.into()));
+    };
     if request.method() == Method::POST {
         let kind = only(headers, header::CONTENT_TYPE).unwrap_or_default();
         let kind = kind.split(';').next().unwrap_or_default().trim();
         if !kind.eq_ignore_ascii_case("application/json") {
-            return Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, "the Content-Type must be application/json"));
+            let sentence = "the Content-Type must be application/json";
+            return Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, sentence.into()));
         }
     }
-    Ok(())
+    Ok(Some(Visitor { holder, arrival }))
 }
 
-/// The value of a header that is present exactly once.
-pub(crate) fn only(headers: &HeaderMap, name: impl AsHeaderName) -> Option<&str> {
-    let mut values = headers.get_all(name).iter();
-    let value = values.next()?;
-    if values.next().is_some() { None } else { value.to_str().ok() }
-}
-
-fn is_ours(host: &str, port: u16) -> bool {
-    ["127.0.0.1", "localhost", "[::1]"].iter().any(|name| {
-        host.strip_prefix(name)
-            .and_then(|rest| rest.strip_prefix(':'))
-            .is_some_and(|given| given == port.to_string())
-    })
-}
-
-fn shows(headers: &HeaderMap, token: &Token) -> bool {
-    let Some((scheme, value)) = only(headers, header::AUTHORIZATION).and_then(|value| value.split_once(' '))
-    else {
-        return false;
-    };
+/// Who shows a token in these headers.
+fn find_holder(headers: &HeaderMap, admission: &Admission) -> Option<Holder> {
+    let (scheme, value) = only(headers, header::AUTHORIZATION)?.split_once(' ')?;
     let value = value.trim();
     if scheme.eq_ignore_ascii_case("bearer") {
-        return token.matches(value);
+        return admission.find_holder(value);
     }
-    scheme.eq_ignore_ascii_case("basic")
-        && BASE64_STANDARD
-            .decode(value)
-            .ok()
-            .and_then(|bytes| String::from_utf8(bytes).ok())
-            .is_some_and(|text| text.split_once(':').is_some_and(|(_, password)| token.matches(password)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn hosts_that_are_ours() {
-        for host in ["127.0.0.1:8079", "localhost:8079", "[::1]:8079"] {
-            assert!(is_ours(host, 8079), "{host}");
-        }
-        for host in
-            ["127.0.0.1", "127.0.0.1:80790", "127.evil.com:8079", "localhost.:8079", "[::1]", "evil:8079", ""]
-        {
-            assert!(!is_ours(host, 8079), "{host}");
-        }
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
     }
+    let text = String::from_utf8(BASE64_STANDARD.decode(value).ok()?).ok()?;
+    admission.find_holder(text.split_once(':')?.1)
 }

@@ -12,7 +12,7 @@ use crate::core::event::{HubEvent, HubGone, HubHandle, Question};
 use crate::core::stopping::ReplaceAnswer;
 use crate::front::sign_in::SignInDesk;
 use crate::observe::facts::Facts;
-use crate::state::token::Token;
+use crate::state::admission::Admission;
 use crate::upstream::sign_ins::SignIns;
 
 /// The part of a peer's name for something that is kept and shown. No server has so long a name.
@@ -38,7 +38,7 @@ pub(crate) fn text(control: &FromDaemon) -> Bytes {
 /// What control messages need.
 pub(crate) struct Controls {
     pub(crate) hub: HubHandle,
-    pub(crate) token: Token,
+    pub(crate) admission: Admission,
     pub(crate) home: Home,
     pub(crate) replies: mpsc::Sender<FromDaemon>,
     pub(crate) sign_ins: SignIns,
@@ -90,7 +90,7 @@ pub(crate) async fn control(controls: &Controls, text: &str) -> Result<(), HubGo
             return hub.send(HubEvent::Stop { grace, reason }).await;
         }
         Ok(ToDaemon::RotateToken) => {
-            let (token, home) = (controls.token.clone(), controls.home.clone());
+            let (token, home) = (controls.admission.own.clone(), controls.home.clone());
             match tokio::task::spawn_blocking(move || token.rotate(&home)).await {
                 Ok(Ok(())) => {
                     tracing::info!("there is a new token; the old one is refused from now on");
@@ -102,6 +102,7 @@ pub(crate) async fn control(controls: &Controls, text: &str) -> Result<(), HubGo
                 Err(panic) => FromDaemon::Error { reason: format!("BUG: {panic}") },
             }
         }
+        Ok(ToDaemon::ReloadTokens) => reload_tokens(controls).await?,
         Ok(ToDaemon::SignIn { server, account, with_code }) => {
             controls.sign_in_desk().begin(&server, account.as_deref(), with_code).await?
         }
@@ -135,6 +136,19 @@ pub(crate) async fn control(controls: &Controls, text: &str) -> Result<(), HubGo
         },
     };
     controls.replies.send(reply).await.map_err(|_| HubGone)
+}
+
+/// Reads the tokens that have names again, and disconnects the clients whose token is gone.
+async fn reload_tokens(controls: &Controls) -> Result<FromDaemon, HubGone> {
+    let named = controls.admission.named.clone();
+    let read = tokio::task::spawn_blocking(move || named.read_again()).await;
+    // Whatever was read: a file that is wrong lets nobody in.
+    let ended = controls.hub.ask(Question::EndRevoked).await?;
+    Ok(match read {
+        Ok(Ok(())) => FromDaemon::TokensReloaded { ended },
+        Ok(Err(reason)) => FromDaemon::Error { reason },
+        Err(panic) => FromDaemon::Error { reason: format!("BUG: {panic}") },
+    })
 }
 
 /// Makes a document of what the hub knows now. That reads the process table and takes milliseconds, so it happens on a

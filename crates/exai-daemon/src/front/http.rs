@@ -23,6 +23,7 @@ use crate::client::inbound::Inbound;
 use crate::client::input_budget::InputClaim;
 use crate::client::sink::CloseReason;
 use crate::core::event::HubEvent;
+use crate::front::access;
 use crate::front::http_answers::{
     PostAnswer, endless_events, fail, find_post_answer, json, stopping, try_again,
 };
@@ -51,7 +52,10 @@ fn session(
         return Err(Box::new(fail(StatusCode::BAD_REQUEST, -32600, text)));
     };
     match state.sessions.open_sessions().get(id) {
-        Some((session, of)) if of == endpoint && !session.is_closed() => {
+        // Who holds another token has other sessions.
+        Some((session, of))
+            if of == endpoint && session.holder == connection.holder && !session.is_closed() =>
+        {
             session.record_request(connection.caller.clone(), clock::now());
             Ok((id.to_owned(), session.clone()))
         }
@@ -162,12 +166,19 @@ async fn begin_session(
         return full();
     }
     // Closed if this future is dropped because the client has gone.
-    let Ok(client) = HttpClient::open(&state, &endpoint, false).await else { return stopping() };
+    let Ok(client) = HttpClient::open(&state, &endpoint, &connection.holder, false).await else {
+        return stopping();
+    };
     let session = client.session().clone();
     session.record_request(connection.caller, clock::now());
     let ids: Vec<Id> = messages.iter().filter_map(id_of).collect();
-    let Ok(mut deliveries) = session.open_post_stream(&ids, connection.disconnect.0) else {
-        return fail(StatusCode::INTERNAL_SERVER_ERROR, -32603, "BUG: a new session has requests under way");
+    let mut deliveries = match session.open_post_stream(&ids, connection.disconnect.0) {
+        Ok(deliveries) => deliveries,
+        Err(NoStream::Closed) => return not_begun(&session),
+        Err(NoStream::InUse) => {
+            let text = "BUG: a new session has requests under way";
+            return fail(StatusCode::INTERNAL_SERVER_ERROR, -32603, text);
+        }
     };
     let turn = session.turns.next().await;
     if state.hub.send(HubEvent::Said { client: session.client, messages, claim, turn }).await.is_err() {
@@ -178,7 +189,7 @@ async fn begin_session(
         match deliveries.next().await {
             Some(Delivery::Answer(bytes)) => break bytes,
             Some(Delivery::Aside(_)) => {}
-            Some(Delivery::Refused(_)) | None => return stopping(),
+            Some(Delivery::Refused(_)) | None => return not_begun(&session),
         }
     };
     let accepted = Message::parse(answer.clone().into_whole())
@@ -200,6 +211,14 @@ async fn begin_session(
         client.keep();
     }
     response
+}
+
+/// The answer to `initialize` if the hub has closed the session at once.
+fn not_begun(session: &HttpSession) -> Response {
+    if session.holder.is_revoked() {
+        return access::refuse(StatusCode::UNAUTHORIZED, "the token was removed");
+    }
+    stopping()
 }
 
 fn full() -> Response {

@@ -16,6 +16,7 @@ use crate::core::event::{HubEvent, HubGone};
 use crate::front::state::AppState;
 use crate::limits::MAX_ENDPOINTS_PER_CONNECTION;
 use crate::observe::facts::ClientFacts;
+use crate::state::holder::Holder;
 
 /// A client that is closed when this is dropped, unless it is kept.
 pub(crate) struct HttpClient {
@@ -40,16 +41,18 @@ impl HttpClient {
     pub(crate) async fn open(
         state: &AppState,
         endpoint: &Endpoint,
+        holder: &Holder,
         stateless: bool,
     ) -> Result<Self, HubGone> {
         let client = state.hub.next_client();
-        let session = Arc::new(HttpSession::new(client, stateless, clock::now()));
+        let session = Arc::new(HttpSession::new(client, holder.clone(), stateless, clock::now()));
         let facts = ClientFacts {
             transport: "http",
             label: None,
             shim_pid: None,
             directory: None,
             connected_at: jiff::Timestamp::now(),
+            holder: holder.clone(),
             shown: true,
             stateless,
         };
@@ -106,28 +109,31 @@ pub(crate) async fn send_messages(
     if ids.is_empty() || heard.await { Ok(deliveries) } else { Err(Unheard::TooLate) }
 }
 
-/// The clients of the modern era that one connection stands for: one for each endpoint. They end with the connection,
-/// by which such a client cancels what it has asked for.
+/// The clients of the modern era that one connection stands for: one for each endpoint, and for each token that is shown,
+/// since a proxy sends requests of several clients over one connection. They end with the connection, by which such a client
+/// cancels what it has asked for.
 #[derive(Clone, Default)]
 pub(crate) struct ConnectionClients(Arc<Mutex<Vec<OfEndpoint>>>);
 
 type OfEndpoint = (Endpoint, Arc<HttpClient>);
 
 impl ConnectionClients {
-    /// The client of this connection at an endpoint. The first request opens it.
+    /// The client of this connection and holder at an endpoint. The first request opens it.
     pub(crate) async fn find_or_open(
         &self,
         state: &AppState,
         endpoint: &Endpoint,
+        holder: &Holder,
     ) -> Result<Arc<HttpClient>, HubGone> {
-        let known = self.clients().iter().find(|(of, _)| of == endpoint).map(|(_, client)| client.clone());
+        let is_same = |(of, client): &&OfEndpoint| of == endpoint && client.session.holder == *holder;
+        let known = self.clients().iter().find(is_same).map(|(_, client)| client.clone());
         // The hub closes who is silent for long.
         if let Some(client) = known.filter(|client| !client.session.is_closed()) {
             return Ok(client);
         }
-        let client = Arc::new(HttpClient::open(state, endpoint, true).await?);
+        let client = Arc::new(HttpClient::open(state, endpoint, holder, true).await?);
         let mut clients = self.clients();
-        clients.retain(|(of, _)| of != endpoint);
+        clients.retain(|known| !is_same(&known));
         if clients.len() >= MAX_ENDPOINTS_PER_CONNECTION {
             // A connection carries one request at a time, so the others have nothing under way.
             clients.remove(0);

@@ -15,6 +15,7 @@ use exai_proto::{Id, Kind, Message};
 
 use crate::client::inbound::Inbound;
 use crate::core::event::{HubGone, Question};
+use crate::front::access;
 use crate::front::http_answers::{PostAnswer, ask_the_next_daemon, fail, find_post_answer, json, stopping};
 use crate::front::http_client::{ConnectionClients, HttpClient, Unheard, send_messages};
 use crate::front::modern_headers::{self, Refusal};
@@ -47,7 +48,9 @@ pub(crate) async fn handle_post(
     if let Err(refusal) = modern_headers::check_request(headers, &message) {
         return refuse(&id, &refusal);
     }
-    let Ok(client) = clients.find_or_open(state, endpoint).await else { return stopping() };
+    let Ok(client) = clients.find_or_open(state, endpoint, &connection.holder).await else {
+        return stopping();
+    };
     match check_arguments(state, &client, headers, &message).await {
         Ok(Ok(())) => {}
         Ok(Err(refusal)) => return refuse(&id, &refusal),
@@ -66,6 +69,10 @@ pub(crate) async fn handle_post(
         Err(Unheard::InUse) => {
             let text = "a request with this id is under way";
             json(StatusCode::BAD_REQUEST, answer::error(&ids[0], -32600, text))
+        }
+        // Removed since the request was let in.
+        Err(Unheard::Closed | Unheard::TooLate) if session.holder.is_revoked() => {
+            access::refuse(StatusCode::UNAUTHORIZED, "the token was removed")
         }
         Err(Unheard::Closed | Unheard::TooLate) => {
             let data = FailureData::new(Source::Daemon, Failure::DaemonUnavailable);

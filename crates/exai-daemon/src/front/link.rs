@@ -26,6 +26,7 @@ use crate::front::upgrade::{Socket, Upgrade};
 use crate::front::websocket_connection;
 use crate::limits::{CLOSE_TIMEOUT, HELLO_TIMEOUT};
 use crate::observe::facts::ClientFacts;
+use crate::state::holder::Holder;
 
 /// `GET /shim`.
 pub(crate) async fn open(
@@ -76,6 +77,7 @@ async fn serve_link(mut socket: Socket, state: AppState, kernel_pid: Option<u32>
         shim_pid: Some(kernel_pid.unwrap_or(hello.pid)),
         directory: verified_directory(hello.directory.as_deref(), kernel_pid).map(Into::into),
         connected_at: jiff::Timestamp::now(),
+        holder: Holder::Account,
         shown: hello.role == Role::Shim,
         stateless: false,
     };

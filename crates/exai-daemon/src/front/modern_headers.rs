@@ -14,7 +14,7 @@ pub(crate) use exai_proto::request_metadata::VERSION;
 use exai_proto::request_metadata::{METHOD, NAME, PARAMETER, decode, named_by};
 use exai_proto::{Kind, Message, Segments, json, version};
 
-use crate::front::access;
+use crate::front::arrival::only;
 
 /// The error that refuses a request, with the status 400.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub(crate) fn is_modern(headers: &HeaderMap, message: &Message) -> bool {
     let begins_session =
         matches!(message.kind(), Kind::Request { method, .. } if message.str_at(method) == "initialize");
     message.params().is_some_and(|params| params.modern.version.is_some())
-        || !begins_session && access::only(headers, VERSION).is_some_and(version::is_modern)
+        || !begins_session && only(headers, VERSION).is_some_and(version::is_modern)
 }
 
 /// Whether the `_meta` of a request has all that it must have.
@@ -119,7 +119,7 @@ fn compare(headers: &HeaderMap, name: &str, is_right: impl Fn(&str) -> bool) -> 
         let text = format!("Header mismatch: the header {name} is missing");
         return Err(Refusal { code: HEADER_MISMATCH, text });
     }
-    if access::only(headers, name).is_some_and(is_right) { Ok(()) } else { Err(mismatch(name)) }
+    if only(headers, name).is_some_and(is_right) { Ok(()) } else { Err(mismatch(name)) }
 }
 
 fn mismatch(name: &str) -> Refusal {

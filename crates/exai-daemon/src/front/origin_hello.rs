@@ -12,13 +12,15 @@ use crate::front::frame::{Broken, Frame, Opcode, code};
 use crate::front::framing::Framing;
 use crate::front::origin_wire::op::{self, FirstOp};
 use crate::front::origin_wire::{OriginWire, reply};
-use crate::front::state::{AppState, ConnectionPermit, RequestConnection};
+use crate::front::state::{AppState, ConnectionPermit, Disconnect};
 use crate::front::unauthenticated::Unauthenticated;
 use crate::front::upgrade::{Socket, Upgrade};
 use crate::front::websocket_connection;
 use crate::limits::{CLOSE_TIMEOUT, MAX_INPUT_BYTES, ORIGIN_HELLO_TIMEOUT, UNBUDGETED_BYTES};
 use crate::observe::facts::ClientFacts;
-use crate::state::token::{Token, random_hex};
+use crate::state::admission::Admission;
+use crate::state::holder::Holder;
+use crate::state::token::random_hex;
 
 /// Why a client is not let in, with the code of the close frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +62,7 @@ impl Refusal {
 
 /// Opens a WebSocket on `/`.
 pub(crate) fn open(state: AppState, mut request: Request) -> Response {
-    let connection = RequestConnection::of(request.extensions());
+    let disconnect = Disconnect::of(request.extensions());
     let permit = request.extensions_mut().remove::<ConnectionPermit>();
     let unauthenticated = request.extensions_mut().remove::<Unauthenticated>();
     let (upgrade, response) = match Upgrade::of(&mut request, None) {
@@ -70,14 +72,14 @@ pub(crate) fn open(state: AppState, mut request: Request) -> Response {
     state.tasks.clone().spawn(async move {
         let greeted = async {
             let socket = upgrade.socket(state.input_budget.clone()).await?;
-            greet(socket, &state.token).await
+            greet(socket, &state.admission).await
         };
-        let socket = tokio::select! {
-            socket = greeted => socket,
+        let greeted = tokio::select! {
+            greeted = greeted => greeted,
             // Others need the place, or the daemon ends.
-            () = connection.disconnect.0.cancelled() => None,
+            () = disconnect.0.cancelled() => None,
         };
-        let Some(socket) = socket else { return };
+        let Some((socket, holder)) = greeted else { return };
         if let Some(unauthenticated) = unauthenticated {
             unauthenticated.admit();
         }
@@ -87,6 +89,7 @@ pub(crate) fn open(state: AppState, mut request: Request) -> Response {
             shim_pid: None,
             directory: None,
             connected_at: jiff::Timestamp::now(),
+            holder,
             shown: true,
             stateless: false,
         };
@@ -99,13 +102,13 @@ pub(crate) fn open(state: AppState, mut request: Request) -> Response {
     response
 }
 
-/// Waits for hello and answers it. Returns the WebSocket if the client may come in.
-async fn greet(mut socket: Socket, token: &Token) -> Option<Socket> {
+/// Waits for hello and answers it. Returns the WebSocket if the client may come in, and whose token it has shown.
+async fn greet(mut socket: Socket, admission: &Admission) -> Option<(Socket, Holder)> {
     socket.reader.set_longest(UNBUDGETED_BYTES);
-    let refusal = match timeout(ORIGIN_HELLO_TIMEOUT, hear_hello(&mut socket, token)).await {
-        Ok(Ok(())) => {
+    let refusal = match timeout(ORIGIN_HELLO_TIMEOUT, hear_hello(&mut socket, admission)).await {
+        Ok(Ok(holder)) => {
             socket.reader.set_longest(MAX_INPUT_BYTES);
-            return Some(socket);
+            return Some((socket, holder));
         }
         Ok(Err(refusal)) => refusal,
         Err(_) => Refusal::Silent,
@@ -124,7 +127,7 @@ async fn greet(mut socket: Socket, token: &Token) -> Option<Socket> {
     None
 }
 
-async fn hear_hello(socket: &mut Socket, token: &Token) -> Result<(), Refusal> {
+async fn hear_hello(socket: &mut Socket, admission: &Admission) -> Result<Holder, Refusal> {
     let first = loop {
         match socket.reader.next().await {
             Ok(Frame::Message { bytes, .. }) => break op::read_first(&bytes),
@@ -142,15 +145,15 @@ async fn hear_hello(socket: &mut Socket, token: &Token) -> Result<(), Refusal> {
             Err(Broken::Lost(_)) => return Err(Refusal::Silent),
         }
     };
-    match first {
-        FirstOp::Hello { token: shown } if token.matches(&shown) => {}
-        FirstOp::Hello { .. } => return Err(Refusal::Unauthorized),
+    let holder = match first {
+        FirstOp::Hello { token: shown } => admission.find_holder(&shown).ok_or(Refusal::Unauthorized)?,
         FirstOp::Other => return Err(Refusal::Missing),
         FirstOp::Invalid => return Err(Refusal::Invalid),
-    }
+    };
     let welcome = async {
         socket.writer.feed(Opcode::Text, reply::welcome(&random_hex::<16>())).await?;
         socket.writer.flush().await
     };
-    welcome.await.map_err(|_| Refusal::Silent)
+    welcome.await.map_err(|_| Refusal::Silent)?;
+    Ok(holder)
 }

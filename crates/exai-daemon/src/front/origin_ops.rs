@@ -61,7 +61,9 @@ async fn ask_health(controls: &Controls) -> Result<DaemonHealth, HubGone> {
 fn refuse_rotation(controls: &Controls, order: &RotateToken) -> &'static str {
     match order {
         RotateToken::Missing => "missing_params",
-        RotateToken::Old(old) if controls.token.matches(old) => "unsupported: run `exai token rotate`",
+        RotateToken::Old(old) if controls.admission.own.matches(old) => {
+            "unsupported: run `exai token rotate`"
+        }
         RotateToken::Old(_) => "unauthorized",
     }
 }

@@ -8,6 +8,8 @@
 //! | `/healthz` | `ok` | `ok`, without a token |
 //! | `/oauth/callback` | the end of a sign-in | the end of a sign-in, without a token |
 //!
+//! Through a proxy nothing is without the token, and no sign-in ends.
+//!
 //! `/mcp?server=a&server=b` is these servers alone, united as all are.
 //!
 //! A slash at the end of the paths of `/mcp` changes nothing.
@@ -28,9 +30,8 @@ use crate::upstream::sign_ins;
 
 /// The endpoints, each with the access that it asks for. A path that leads nowhere asks for the token.
 pub(crate) fn app(state: &AppState) -> Router {
-    let open = Router::new()
-        .route("/healthz", get(async || "ok\n"))
-        .route(sign_ins::CALLBACK, get(sign_in::take_callback));
+    let open = Router::new().route("/healthz", get(async || "ok\n"));
+    let here = Router::new().route(sign_ins::CALLBACK, get(sign_in::take_callback));
     let protected = Router::new()
         .route(exai_proto::link::PATH, get(link::open))
         .route("/mcp", any(all))
@@ -40,10 +41,11 @@ pub(crate) fn app(state: &AppState) -> Router {
         .fallback(nothing_here);
     let root = Router::new().route("/", any(root));
     let guarded = |routes: Router<AppState>, access| {
-        let gate = Gate { access, token: state.token.clone() };
+        let gate = Gate { access, admission: state.admission.clone() };
         routes.layer(axum::middleware::from_fn_with_state(gate, access::check))
     };
     guarded(open, Access::Open)
+        .merge(guarded(here, Access::Here))
         .merge(guarded(protected, Access::Token))
         .merge(guarded(root, Access::TokenOrHello))
         .with_state(state.clone())
@@ -76,12 +78,14 @@ async fn one(State(state): State<AppState>, Path(server): Path<String>, request:
 
 /// WebSocket and Streamable HTTP share a path: an upgrade goes to the former, every other request to the latter.
 async fn mcp(state: AppState, endpoint: Endpoint, request: Request) -> Response {
+    let Some(connection) = RequestConnection::of(request.extensions()) else {
+        return access::refuse(StatusCode::FORBIDDEN, "BUG: a request that nobody has let in");
+    };
     if request.headers().contains_key(header::UPGRADE) {
-        return websocket::open(state, endpoint, request);
+        return websocket::open(state, endpoint, connection.holder, request);
     }
     let (parts, body) = request.into_parts();
     let headers = parts.headers;
-    let connection = RequestConnection::of(&parts.extensions);
     match parts.method {
         Method::POST => match body::read(&state.input_budget, body).await {
             Ok(body) => {

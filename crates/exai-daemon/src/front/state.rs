@@ -13,9 +13,11 @@ use crate::client::input_budget::InputBudget;
 use crate::client::message_checks::MessageChecks;
 use crate::client::session_process::Caller;
 use crate::core::event::HubHandle;
-use crate::front::access::PeerOrigin;
+use crate::front::access::{PeerOrigin, Visitor};
+use crate::front::arrival::Arrival;
+use crate::state::admission::Admission;
 use crate::state::daemon_info::DaemonInfo;
-use crate::state::token::Token;
+use crate::state::holder::Holder;
 use crate::upstream::sign_ins::SignIns;
 
 /// What request handlers need.
@@ -24,7 +26,7 @@ pub(crate) struct AppState {
     pub(crate) hub: HubHandle,
     pub(crate) about: Arc<DaemonInfo>,
     pub(crate) home: Home,
-    pub(crate) token: Token,
+    pub(crate) admission: Admission,
     pub(crate) sessions: Sessions,
     /// The budget for unfinished input.
     pub(crate) input_budget: InputBudget,
@@ -46,21 +48,29 @@ pub(crate) struct ConnectionPermit {
 #[derive(Debug, Clone)]
 pub(crate) struct Disconnect(pub(crate) CancellationToken);
 
+impl Disconnect {
+    pub(crate) fn of(extensions: &Extensions) -> Self {
+        extensions.get().cloned().unwrap_or_else(|| Disconnect(CancellationToken::new()))
+    }
+}
+
 /// The connection that a request came over.
 #[derive(Debug)]
 pub(crate) struct RequestConnection {
     pub(crate) disconnect: Disconnect,
-    /// The peer of the connection. `None` on the local socket.
+    /// The peer of the connection. `None` on the local socket, and through a proxy, whose process is not that of a client.
     pub(crate) caller: Option<Arc<Caller>>,
+    pub(crate) holder: Holder,
 }
 
 impl RequestConnection {
-    pub(crate) fn of(extensions: &Extensions) -> Self {
-        let disconnect = extensions.get().cloned().unwrap_or_else(|| Disconnect(CancellationToken::new()));
-        let caller = match extensions.get() {
-            Some(PeerOrigin::Tcp(caller)) => Some(caller.clone()),
-            Some(PeerOrigin::Local(_)) | None => None,
+    /// `None` for a request that had to show no token.
+    pub(crate) fn of(extensions: &Extensions) -> Option<Self> {
+        let Visitor { holder, arrival } = extensions.get::<Visitor>()?.clone();
+        let caller = match (extensions.get(), arrival) {
+            (Some(PeerOrigin::Tcp(caller)), Arrival::Here) => Some(caller.clone()),
+            (Some(PeerOrigin::Tcp(_) | PeerOrigin::Local(_)) | None, _) => None,
         };
-        RequestConnection { disconnect, caller }
+        Some(RequestConnection { disconnect: Disconnect::of(extensions), caller, holder })
     }
 }

@@ -10,8 +10,9 @@ use crate::front::state::{AppState, ConnectionPermit};
 use crate::front::upgrade::Upgrade;
 use crate::front::websocket_connection;
 use crate::observe::facts::ClientFacts;
+use crate::state::holder::Holder;
 
-pub(crate) fn open(state: AppState, endpoint: Endpoint, mut request: Request) -> Response {
+pub(crate) fn open(state: AppState, endpoint: Endpoint, holder: Holder, mut request: Request) -> Response {
     let permit = request.extensions_mut().remove::<ConnectionPermit>();
     let (upgrade, response) = match Upgrade::of(&mut request, Some("mcp")) {
         Ok(accepted) => accepted,
@@ -25,6 +26,7 @@ pub(crate) fn open(state: AppState, endpoint: Endpoint, mut request: Request) ->
             shim_pid: None,
             directory: None,
             connected_at: jiff::Timestamp::now(),
+            holder,
             shown: true,
             stateless: false,
         };

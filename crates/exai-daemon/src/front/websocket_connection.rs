@@ -61,7 +61,7 @@ pub(crate) async fn serve_connection(
         framing,
         controls: Controls {
             hub: state.hub.clone(),
-            token: state.token.clone(),
+            admission: state.admission.clone(),
             home: state.home.clone(),
             replies: controls,
             sign_ins: state.sign_ins.clone(),

@@ -10,6 +10,7 @@ use exai_proto::documents::ServerState;
 
 use crate::observe::process_monitor::ProcessMonitor;
 use crate::state::daemon_info::DaemonInfo;
+use crate::state::holder::Holder;
 
 /// The name of the built-in server.
 pub const BUILTIN_NAME: &str = "exai";
@@ -34,6 +35,8 @@ pub(crate) struct ClientFacts {
     /// The directory in which the client has started its shim, or the command line was started.
     pub(crate) directory: Option<Arc<str>>,
     pub(crate) connected_at: jiff::Timestamp,
+    /// Whose token has let it in.
+    pub(crate) holder: Holder,
     /// False for the command line, which is no client.
     pub(crate) shown: bool,
     /// Whether this is a connection over which HTTP requests of the modern era come, and no lasting conversation.

@@ -78,6 +78,7 @@ impl Facts {
         let own = self.daemon.config.findings().into_iter().chain(slow).chain(low);
         let own = own.chain(bonds.into_iter().map(not_apart));
         let own = own.chain(unwritten(&self.monitor.unwritten()));
+        let own = own.chain(self.daemon.admission.named.finding());
         own.chain(missing)
             .chain(failed)
             .chain(choices)

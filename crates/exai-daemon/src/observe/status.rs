@@ -130,6 +130,7 @@ impl Facts {
                 in_flight: view.in_flight,
                 calls: view.calls,
                 connected_at: facts.connected_at.to_string(),
+                token: facts.holder.token_name().map(str::to_owned),
             })
         });
         shown.collect()

@@ -5,9 +5,10 @@ use std::sync::{Mutex, PoisonError};
 
 use exai_proto::documents::{Detached, Launcher, Listener};
 
+use crate::state::admission::Admission;
 use crate::state::config_file::ConfigFile;
 
-/// What does not change while the daemon runs, where it listens, and the file that configures it.
+/// What does not change while the daemon runs, where it listens, the file that configures it, and who is let in.
 #[derive(Debug)]
 pub(crate) struct DaemonInfo {
     pub(crate) instance: String,
@@ -22,6 +23,7 @@ pub(crate) struct DaemonInfo {
     pub(crate) local: Mutex<String>,
     pub(crate) tcp: Mutex<Vec<Tcp>>,
     pub(crate) config: ConfigFile,
+    pub(crate) admission: Admission,
 }
 
 /// One TCP address that the daemon wants to serve.

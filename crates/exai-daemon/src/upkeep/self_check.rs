@@ -2,7 +2,7 @@
 //!
 //! The check has a thread of its own, which works even while the runtime is jammed. It looks at the lock file, at the
 //! socket's name, at `daemon.json` and at the token. It touches nothing that is not the daemon's, and never what another
-//! program put in the place of the state directory. It also looks whether `config.toml` has changed.
+//! program put in the place of the state directory. It also looks whether `config.toml` and `tokens.json` have changed.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,7 +23,7 @@ use crate::state::config_file::{ConfigPoll, SETTLE_INTERVAL};
 use crate::state::daemon_info::DaemonInfo;
 use crate::state::logging;
 use crate::state::record;
-use crate::state::token::{self, Token};
+use crate::state::token;
 
 /// How often to look.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
@@ -37,7 +37,6 @@ const MAX_CHECKS_WITHOUT_PROOF: u32 = 10;
 pub(crate) struct Kept {
     pub(crate) home: Home,
     pub(crate) about: Arc<DaemonInfo>,
-    pub(crate) token: Token,
     pub(crate) lock: Arc<Mutex<HeldLock>>,
     /// While this name is held, no other daemon starts, whatever becomes of the lock file.
     pub(crate) claim: Arc<Claim>,
@@ -65,6 +64,7 @@ impl SelfCheck {
             kept,
             trouble: None,
             lost: 0,
+            has_revoked: false,
             asked: 0,
             answered: Arc::new(AtomicU64::new(0)),
             silent: 0,
@@ -108,6 +108,8 @@ struct Checker {
     trouble: Option<String>,
     /// How often in a row another process held the new lock file.
     lost: u32,
+    /// Whether tokens may have been removed since the loop was told to disconnect whom they had let in.
+    has_revoked: bool,
     /// The last question to the loop, and the last one that it has answered.
     asked: u64,
     answered: Arc<AtomicU64>,
@@ -129,21 +131,35 @@ impl Checker {
                 self.trouble = Some(trouble);
             }
         }
+        self.look_at_tokens();
         self.ask_the_loop();
+    }
+
+    /// Looks whether the file of the tokens that have names has changed, as is done with `config.toml`.
+    fn look_at_tokens(&mut self) {
+        self.has_revoked |= self.kept.about.admission.named.look_again();
+        if self.has_revoked {
+            // No one waits for the answer. Without room in the queue it is tried again a second later.
+            self.has_revoked = !self.kept.hub.try_ask(Question::EndRevoked(oneshot::channel().0));
+        }
     }
 
     fn put_right(&mut self) -> Result<(), String> {
         self.keep_lock()?;
         self.keep_log()?;
         let bound_again = self.keep_socket()?;
-        let Kept { home, about, token, .. } = &self.kept;
+        let Kept { home, about, .. } = &self.kept;
         if record::restore_record(home, about)
             .map_err(|error| format!("daemon.json cannot be written: {error}"))?
             && !bound_again
         {
             tracing::warn!("daemon.json was not this daemon's; it is again");
         }
-        token.restore_file(home).map_err(|error| format!("the token cannot be written: {error}"))
+        about
+            .admission
+            .own
+            .restore_file(home)
+            .map_err(|error| format!("the token cannot be written: {error}"))
     }
 
     fn keep_log(&self) -> Result<(), String> {

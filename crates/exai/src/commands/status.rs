@@ -205,7 +205,9 @@ fn show(status: &Status, printer: &Printer) -> Result<(), Error> {
                 let pid = pid.map_or_else(|| "-".to_owned(), |pid| format!("pid {pid}"));
                 let calls = count(usize::try_from(client.calls).unwrap_or(usize::MAX), "call");
                 let era = client.era.clone().unwrap_or_default();
-                vec![format!("  {}", client.id), name.to_owned(), client.transport.clone(), pid, calls, era]
+                let token = client.token.as_ref().map(|token| format!(", token {token}")).unwrap_or_default();
+                let transport = format!("{}{token}", client.transport);
+                vec![format!("  {}", client.id), name.to_owned(), transport, pid, calls, era]
             })
             .collect();
         printer.table(&rows)?;

@@ -1,4 +1,6 @@
-//! `exai token rotate`: the token that WebSocket and HTTP clients show becomes another one.
+//! `exai token`: the tokens that WebSocket and HTTP clients show. `rotate` makes the account's own one another one.
+
+mod named;
 
 use std::time::Instant;
 
@@ -15,7 +17,10 @@ use crate::limits::OLD_TOKEN_TIMEOUT;
 use crate::printer::Printer;
 
 pub(crate) fn run(args: &TokenArgs, printer: &Printer) -> Result<u8, Error> {
-    match args.action {
+    match &args.action {
+        TokenAction::Add { name } => named::add(name, printer),
+        TokenAction::Remove { name } => named::remove(name, printer),
+        TokenAction::List(args) => named::list(args, printer),
         TokenAction::Rotate => rotate(printer),
     }
 }

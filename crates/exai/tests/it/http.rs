@@ -161,7 +161,7 @@ fn nobody_comes_in_who_should_not() {
 }
 
 /// The body of a response, as text.
-fn sentence(response: Response) -> String {
+pub(crate) fn sentence(response: Response) -> String {
     let length = response.header("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
     let mut body = vec![0; length];
     response.into_reader().read_exact(&mut body).expect("the body");

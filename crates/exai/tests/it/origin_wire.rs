@@ -24,12 +24,21 @@ impl Origin {
     }
 
     pub(crate) fn join(instance: &Instance) -> Self {
-        let mut client = Origin::connect(instance.port());
-        client.say(&json!({"op": "hello", "session_id": "mine", "token": instance.token()}));
+        Origin::join_with(instance.port(), &instance.token())
+    }
+
+    pub(crate) fn join_with(port: u16, token: &str) -> Self {
+        let mut client = Origin::connect(port);
+        client.say(&json!({"op": "hello", "session_id": "mine", "token": token}));
         let welcome = client.hear();
         assert_eq!((&welcome["op"], &welcome["ok"]), (&json!("hello_ack"), &json!(true)), "{welcome}");
         assert!(welcome["session_id"].as_str().is_some_and(|id| id.len() >= 32), "{welcome}");
         client
+    }
+
+    /// The code with which the daemon closes the connection, after whatever it has said before.
+    pub(crate) fn close_code(&mut self) -> u16 {
+        self.raw.close_code()
     }
 
     fn say(&mut self, op: &Value) {

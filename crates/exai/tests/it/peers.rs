@@ -9,6 +9,7 @@ mod inspector;
 mod jobs;
 mod launchers;
 mod origin;
+mod proxied;
 mod seed;
 mod sse;
 #[cfg(unix)]

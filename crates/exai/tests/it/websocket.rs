@@ -101,6 +101,19 @@ impl Raw {
         }
     }
 
+    /// The code with which the other side closes the connection, after whatever it has said before.
+    pub(crate) fn close_code(&mut self) -> u16 {
+        loop {
+            match self.next() {
+                Next::Frame(first, _) if first == FINAL | TEXT => {}
+                Next::Frame(first, payload) if first == FINAL | CLOSE => {
+                    return payload.first_chunk().map(|code| u16::from_be_bytes(*code)).expect("a code");
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
     /// The code with which the other side closes the connection, if it gives one. The connection must end after it.
     pub(crate) fn closed(&mut self) -> Option<u16> {
         let code = match self.next() {

@@ -20,15 +20,19 @@ impl Hub {
         mut sink: Sink,
         facts: ClientFacts,
     ) {
+        // Removed between the check of the request and now.
+        if facts.holder.is_revoked() {
+            return sink.refuse_revoked();
+        }
         // A shim waits for the next daemon, so its link is closed at once. Other clients get answers from memory, and the
         // command line may ask for the status.
         if let Some(stopping) = self.stopping.as_ref().filter(|_| facts.shown && facts.is_shim()) {
             return sink.close(CloseReason::Stopping, stopping.reason());
         }
         let ClientFacts { transport, shim_pid: pid, ref label, shown, .. } = facts;
-        let label = label.as_deref().map(beginning);
+        let (label, token) = (label.as_deref().map(beginning), facts.holder.token_name());
         if facts.lasts() {
-            tracing::info!(%client, transport, pid, label, "client connected");
+            tracing::info!(%client, transport, pid, label, token, "client connected");
         } else {
             tracing::debug!(%client, transport, pid, "a command or a request connected");
         }
@@ -115,6 +119,18 @@ impl Hub {
         if connected.sink.refuse_request(id, bytes).is_err() {
             self.disconnect(client, CloseReason::Slow);
         }
+    }
+
+    /// Disconnects the clients whose token was removed. Returns how many there were.
+    pub(super) fn end_revoked(&mut self) -> usize {
+        let is_revoked = |connected: &ConnectedClient| connected.facts.holder.is_revoked();
+        let gone: Vec<ClientId> =
+            self.clients.iter().filter(|(_, client)| is_revoked(client)).map(|(id, _)| *id).collect();
+        for client in &gone {
+            self.disconnect(*client, CloseReason::Revoked);
+        }
+        self.run_pending();
+        gone.len()
     }
 
     /// Removes a client. The router hears of it with the next [`Hub::run_pending`].

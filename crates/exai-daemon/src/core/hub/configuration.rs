@@ -22,6 +22,7 @@ impl Hub {
         let outcome = outcome.map(|config| {
             if config != *self.config {
                 tracing::info!(servers = config.servers.len(), "configuration loaded");
+                self.host.daemon.admission.set_hosts(&config.daemon.allowed_hosts);
                 self.config = Arc::new(config);
                 let config = &self.config;
                 self.garbles.retain(|server, _| policy::server_at(config, server).is_some());

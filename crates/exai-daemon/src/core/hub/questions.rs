@@ -39,6 +39,9 @@ impl Hub {
                     about.config.read_again(deliver);
                 });
             }
+            Question::EndRevoked(reply) => {
+                let _ = reply.send(self.end_revoked());
+            }
             Question::ServerConfig { server, reply } => {
                 let known = self.config.servers.get(&server).cloned();
                 let _ = reply.send(known.ok_or_else(|| format!("no server is called \"{server}\"")));

@@ -32,6 +32,7 @@ pub(super) fn files(scene: &Scene) -> CheckOutcome {
     faults.file(&home.token(), Privacy::Secret);
     let trusted = [
         home.config_lock(),
+        home.named_tokens(),
         home.daemon_record(),
         home.instance_lock(),
         home.spawn_lock(),

@@ -22,7 +22,7 @@ const BETWEEN: usize = 60;
 const HONEST: [&str; 4] = ["-31001", "-31002", "-31005", "-31006"];
 
 /// A running script that holds a session.
-struct Session {
+pub(super) struct Session {
     sdk: Sdk,
     script: Child,
     output: BufReader<ChildStdout>,
@@ -35,7 +35,7 @@ impl Session {
         Session::of(sdk, sdk.survive(&way))
     }
 
-    fn of(sdk: Sdk, mut command: Command) -> Self {
+    pub(super) fn of(sdk: Sdk, mut command: Command) -> Self {
         let mut script = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
         let output = BufReader::new(script.stdout.take().expect("a pipe"));
         let mut session = Session { sdk, script, output };
@@ -49,7 +49,7 @@ impl Session {
         line
     }
 
-    fn finish(mut self) -> (Sdk, Value) {
+    pub(super) fn finish(mut self) -> (Sdk, Value) {
         let input = self.script.stdin.as_mut().expect("a pipe");
         input.write_all(b"that was the last\n").expect("the script lives");
         let line = self.line();
