@@ -18,6 +18,7 @@ pub mod detach;
 pub mod failpoint;
 pub mod inherited_state;
 pub mod inspect;
+pub mod keyring;
 pub mod launchers;
 pub mod local;
 pub mod lock;

@@ -16,6 +16,7 @@ mod programs;
 pub mod proxy;
 mod random;
 pub mod scripted_http;
+pub mod secret_service;
 pub mod suite;
 pub mod tls;
 mod with_token;

@@ -46,6 +46,12 @@ mod manager;
 mod manager;
 
 #[cfg(target_os = "linux")]
+pub(crate) mod keyring;
+#[cfg(not(target_os = "linux"))]
+#[path = "keyring_macos.rs"]
+pub(crate) mod keyring;
+
+#[cfg(target_os = "linux")]
 pub(crate) mod descent_tag;
 #[cfg(not(target_os = "linux"))]
 #[path = "descent_tag_macos.rs"]

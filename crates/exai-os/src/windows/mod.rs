@@ -11,6 +11,7 @@ pub(crate) mod detach;
 pub(crate) mod environment;
 pub(crate) mod inherited_state;
 pub(crate) mod inspect;
+pub(crate) mod keyring;
 pub(crate) mod launchers;
 pub(crate) mod local;
 pub(crate) mod lock;
