@@ -11,7 +11,8 @@
 //!    registration (RFC 7591).
 //! 3. A [`PendingSignIn`] gives the address that a browser is to open, and takes the browser's return to the callback; or a
 //!    [`PendingDevice`] gives a code to type on another machine (RFC 8628).
-//! 4. The outcome is a [`Record`], kept by [`Records`]: one for each (issuer, resource, server, account).
+//! 4. The outcome is a [`Record`], kept by [`Records`]: one for each (issuer, resource, server, account). Its file is sealed
+//!    where the system's keyring keeps the key. A keyring that cannot be read now signs nobody out: see [`NoKey`].
 //! 5. A [`SignIn`] gives its access token to whoever sends a request to the server, and [`renew`] replaces a token in a
 //!    process of its own, so that no death of the daemon loses one.
 //!
@@ -32,6 +33,7 @@ mod discovery;
 mod error;
 mod http;
 mod identity;
+mod keys;
 mod mcp_remote;
 mod metadata;
 mod pending;
@@ -40,6 +42,7 @@ mod record;
 mod records;
 mod renewal;
 mod scopes;
+mod seal;
 mod secret_text;
 mod sign_in;
 mod tokens;
@@ -50,11 +53,13 @@ pub use discovery::{Discovered, discover};
 pub use error::SignInError;
 pub use http::AuthHttp;
 pub use identity::{Identity, Registered, identify};
+pub use keys::{KeyVault, NoKey};
 pub use mcp_remote::{CONFIG_DIR, McpRemoteSignIn, USUAL_DIR};
 pub use pending::{PendingSignIn, Returned};
 pub use plan::{Plan, PlannedIdentity, probe};
 pub use record::{Place, Record, Tokens, fingerprint};
-pub use records::Records;
+pub use records::{Keeping, Kept, Records, Survey};
 pub use renewal::{RENEWAL_TIMEOUT, Renewal, renew, renew_alone};
 pub use scopes::Scopes;
+pub use seal::SealingKey;
 pub use sign_in::{Refusal, Renew, SignIn, Standing};

@@ -24,6 +24,10 @@ pub struct Place {
 /// What is kept of a sign-in: one record for each (issuer, resource, server, account). Several servers may be one resource.
 ///
 /// The file format is JSON with these fields. Times are seconds since 1970. Unknown fields are ignored.
+///
+/// A file with a field `sealed` holds such a record encrypted: `{"sealed": "XChaCha20-Poly1305", "key": …, "nonce": …,
+/// "text": …}`, all in base64. `key` is the first half of the SHA-256 of the key, `nonce` has 24 bytes, and `text` is the
+/// encrypted JSON with its tag behind it. The associated data is `exai sign-in 1 ID` for the file `ID.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     /// For which server, and as whom.

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 
 use crate::challenge::Challenge;
 use crate::identity::{Identity, Registered};
+use crate::keys::NoKey;
 use crate::record::{Place, Record, Tokens};
 use crate::records::Records;
 use crate::renewal::Renewal;
@@ -67,6 +68,8 @@ enum Cause {
 pub enum Standing {
     /// Nobody has signed in, or somebody has signed out, or the sign-in was ended.
     SignedOut,
+    /// Nobody knows, since what is on disk is sealed and there is no key.
+    Unread(NoKey),
     /// Somebody has. The token may have to be renewed before it is used.
     SignedIn {
         /// The authorization server.
@@ -99,7 +102,8 @@ impl SignIn {
     /// Opens the sign-in, with what is on disk. Blocks.
     ///
     /// # Errors
-    /// When the records cannot be read: that does not mean that nobody is signed in.
+    /// When the records cannot be read: that does not mean that nobody is signed in. One that is sealed and has no key now is
+    /// no error here, so that somebody can sign in anew.
     pub fn open(records: Records, place: Place, renewer: Arc<dyn Renew>) -> io::Result<Self> {
         let shared = Arc::new(Shared::open(records, place)?);
         Ok(SignIn { shared, renewer, renewing: tokio::sync::Mutex::default() })
@@ -153,6 +157,9 @@ impl SignIn {
     /// How it stands.
     pub fn standing(&self) -> Standing {
         let state = self.state();
+        if let Some(no_key) = &state.unread {
+            return Standing::Unread(no_key.clone());
+        }
         let signed_in = state.record.as_ref().and_then(|record| Some((record, record.tokens.as_ref()?)));
         signed_in.map_or(Standing::SignedOut, |(record, tokens)| Standing::SignedIn {
             issuer: record.issuer.clone(),
@@ -163,7 +170,20 @@ impl SignIn {
     }
 
     /// The token to send now; `None` when there is none. Renews one that is spent, and begins to renew one that soon will be.
+    ///
+    /// # Errors
+    /// When the sign-in cannot be read now. It is tried anew each time.
     pub async fn token(
+        self: &Arc<Self>,
+        spawn: impl FnOnce(Pin<Box<dyn Future<Output = ()> + Send>>),
+    ) -> io::Result<Option<Secret>> {
+        if self.state().unread.is_some() {
+            self.read_again().await?;
+        }
+        Ok(self.present_token(spawn).await)
+    }
+
+    async fn present_token(
         self: &Arc<Self>,
         spawn: impl FnOnce(Pin<Box<dyn Future<Output = ()> + Send>>),
     ) -> Option<Secret> {
@@ -263,6 +283,12 @@ impl SignIn {
             Renewal::Renewed | Renewal::SignedOut(_) | Renewal::NotRenewable => {}
         }
         renewal
+    }
+
+    async fn read_again(&self) -> io::Result<()> {
+        let shared = Arc::clone(&self.shared);
+        let read = tokio::task::spawn_blocking(move || shared.read_again()).await;
+        read.map_err(io::Error::other)?
     }
 
     async fn reload(&self, id: String) -> io::Result<()> {

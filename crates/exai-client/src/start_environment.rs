@@ -39,7 +39,7 @@ fn passes(name: &OsStr) -> bool {
     if failpoint::ACTIVE && [failpoint::VARIABLE, build::VARIABLE, build::LINK_VARIABLE].contains(&name) {
         return true;
     }
-    let ours = [environment::HOME, environment::PORT, environment::LOG];
+    let ours = [environment::HOME, environment::PORT, environment::LOG, environment::KEYRING];
     ours.iter().any(|ours| ours.name == name) || SYSTEM.iter().any(|system| system.eq_ignore_ascii_case(name))
 }
 
@@ -49,7 +49,7 @@ mod tests {
 
     #[test]
     fn the_session_passes_and_the_client_does_not() {
-        for name in ["SSH_AUTH_SOCK", "LC_ALL", "EXAI_HOME", "EXAI_PORT", "SystemRoot"] {
+        for name in ["SSH_AUTH_SOCK", "LC_ALL", "EXAI_HOME", "EXAI_PORT", "EXAI_KEYRING", "SystemRoot"] {
             assert!(passes(OsStr::new(name)), "{name}");
         }
         for name in

@@ -50,11 +50,17 @@ pub const LOCAL_MODELS: Variable = Variable {
               127.0.0.1:11434,127.0.0.1:1234",
 };
 
+/// The system's keyring.
+pub const KEYRING: Variable = Variable {
+    name: "EXAI_KEYRING",
+    meaning: "`off` keeps sign-ins in plain private files, and never asks the keyring of the system",
+};
+
 /// No colours; see <https://no-color.org>.
 pub const NO_COLOR: Variable = Variable { name: "NO_COLOR", meaning: "no colours in the output" };
 
 /// All of them.
-pub const ALL: [Variable; 6] = [HOME, PORT, LOG, REGISTRY, LOCAL_MODELS, NO_COLOR];
+pub const ALL: [Variable; 7] = [HOME, PORT, LOG, REGISTRY, LOCAL_MODELS, KEYRING, NO_COLOR];
 
 /// The whole environment of this process, for [`exai_os::account::environment`] to choose from.
 pub fn of_this_process() -> Vec<(OsString, OsString)> {

@@ -3,9 +3,9 @@
 //! A pid alone is a hint: the kernel gives it to another process once its process is gone. An [`Identity`] is a fact,
 //! and the only thing that [`kill_verified`] accepts.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::time::Instant;
 
 use crate::sys;
@@ -150,12 +150,23 @@ pub fn output(command: &mut Command) -> io::Result<Output> {
     sys::process::output(command)
 }
 
-/// The same for a program that goes on when this process is killed: on Windows it is in none of the jobs that let it go, and
-/// those of [`crate::tree::keep_hold`] do. On Unix the program itself may leave the session of its starter
-/// ([`crate::detach::new_session_now`]).
-pub fn output_apart(command: &mut Command) -> io::Result<Output> {
-    sys::process::output_apart(command)
+/// The same for a program that goes on when this process is killed, and that reads `input` from its stdin, of 4 KiB at most:
+/// on Windows it is in none of the jobs that let it go, and those of [`crate::tree::keep_hold`] do. On Unix the program itself
+/// may leave the session of its starter ([`crate::detach::new_session_now`]).
+pub fn output_apart(command: &mut Command, input: &[u8]) -> io::Result<Output> {
+    if input.len() > MAX_INPUT_BYTES {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "more than a pipe takes at once"));
+    }
+    let mut child = sys::process::spawn_apart(command.stdin(Stdio::piped()))?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // A program that has ended says so by its status.
+        let _ = stdin.write_all(input);
+    }
+    child.wait_with_output()
 }
+
+/// What fits into the pipe of every system, so that nobody waits for its reader.
+const MAX_INPUT_BYTES: usize = 4096;
 
 /// Ends the process with this identity and no other: a handle is opened first and the identity checked
 /// after that, so that the pid cannot change hands in between. (macOS has no such handle; there the

@@ -274,6 +274,9 @@ pub enum FromDaemon {
     SignedIn {
         /// The server.
         server: String,
+        /// Why the sign-in is kept in a plain file, if it is; it reads after "since ".
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        plain_why: Option<String>,
     },
     /// Answers `sign_in_plan`.
     SignInPlan {

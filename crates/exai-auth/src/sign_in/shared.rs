@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use crate::challenge::Challenge;
 use crate::http::place;
 use crate::identity::Identity;
+use crate::keys::NoKey;
 use crate::record::{Place, Record};
 use crate::records::Records;
 use crate::renewal::RENEWAL_TIMEOUT;
@@ -30,6 +31,8 @@ pub(super) struct Shared {
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) record: Option<Record>,
+    /// Why what is on disk cannot be read, if that is so: then nothing is known of it.
+    pub(super) unread: Option<NoKey>,
     /// What the server said when it last refused a request.
     pub(super) challenge: Option<Challenge>,
     /// The scopes that it has said to need.
@@ -60,9 +63,38 @@ pub(super) struct Failure {
 impl Shared {
     /// Reads what is on disk.
     pub(super) fn open(records: Records, place: Place) -> io::Result<Self> {
-        let record = records.find(&place)?;
-        let state = Mutex::new(State { record, ..State::default() });
+        let state = match records.find(&place) {
+            Ok(record) => State { record, ..State::default() },
+            Err(error) => match NoKey::of(&error) {
+                Some(no_key) => State { unread: Some(no_key.clone()), ..State::default() },
+                None => return Err(error),
+            },
+        };
+        let state = Mutex::new(state);
         Ok(Shared { place, records, state, files: Mutex::default(), adopted: watch::Sender::default() })
+    }
+
+    /// Tries once more to read what could not be read.
+    pub(super) fn read_again(&self) -> io::Result<()> {
+        let _files = self.files();
+        if self.state().unread.is_none() {
+            return Ok(());
+        }
+        let found = self.records.find(&self.place);
+        let mut state = self.state();
+        match found {
+            Ok(record) => {
+                state.record = record;
+                state.unread = None;
+                Ok(())
+            }
+            Err(error) => {
+                if let Some(no_key) = NoKey::of(&error) {
+                    state.unread = Some(no_key.clone());
+                }
+                Err(error)
+            }
+        }
     }
 
     /// Reads the record anew, which a renewal has changed.
@@ -109,6 +141,7 @@ impl Shared {
     }
 
     pub(super) fn sign_out(&self) -> io::Result<bool> {
+        self.read_again()?;
         let Some(record) = self.state().record.clone().filter(|record| record.tokens.is_some()) else {
             return Ok(false);
         };

@@ -14,5 +14,6 @@ mod records;
 mod refusals;
 mod renewals;
 mod scopes;
+mod sealing;
 mod secrets;
 mod strange_tokens;

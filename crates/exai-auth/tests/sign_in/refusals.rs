@@ -13,7 +13,7 @@ use crate::play::{InThread, Play, access_token, block_on, detach, ends_in};
 async fn refuse(sign_in: &Arc<SignIn>, times: usize) -> Vec<Refusal> {
     let mut refusals = Vec::new();
     for _ in 0..times {
-        let token = sign_in.token(detach).await;
+        let token = sign_in.token(detach).await.unwrap();
         refusals.push(sign_in.refused(token.as_ref(), Challenge::default()).await);
     }
     refusals
@@ -72,7 +72,7 @@ async fn a_token_that_lives_for_no_time_is_not_renewed_with_every_request() {
         let play = Play::with(Settings { expires_in: Duration::from_secs(seconds), ..Settings::default() });
         let sign_in = play.signed_in().await;
         for _ in 0..20 {
-            sign_in.token(detach).await.unwrap();
+            sign_in.token(detach).await.unwrap().unwrap();
         }
         // A second may pass meanwhile.
         assert!(play.server.seen().refreshes <= 3, "{seconds}: {}", play.server.seen().refreshes);
@@ -107,7 +107,7 @@ async fn an_early_renewal_that_fails_is_not_tried_with_every_request() {
     sign_in.adopt(ends_in(play.sign_in().await, 100)).unwrap();
     play.server.fail_tokens(50, Fault::Unavailable);
     for _ in 0..20 {
-        sign_in.token(finish_in_thread).await.unwrap();
+        sign_in.token(finish_in_thread).await.unwrap().unwrap();
     }
     eventually("one is tried", Duration::from_secs(5), || renewer.begun() > 0);
     assert_eq!(renewer.begun(), 1);

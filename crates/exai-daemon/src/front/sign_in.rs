@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::extract::{RawQuery, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use exai_auth::{Record, Returned, SignInError};
+use exai_auth::{Keeping, Kept, Returned, SignInError};
 use exai_config::{Home, ServerConfig, ServerKind};
 use exai_mux::account;
 use exai_proto::documents::{SCHEMA, SignInDocument, SignInDocuments};
@@ -94,14 +94,14 @@ impl SignInDesk {
         server: &ServerSignIn,
         ending: impl Future<Output = Result<(), String>> + Send + 'static,
     ) {
-        let (replies, name) = (self.replies.clone(), server.server.clone());
+        let (replies, name, sign_ins) = (self.replies.clone(), server.server.clone(), self.sign_ins.clone());
         server.spawn(async move {
             let ended = tokio::select! {
                 ended = ending => ended,
                 () = replies.closed() => return,
             };
             let reply = match ended {
-                Ok(()) => FromDaemon::SignedIn { server: name.to_string() },
+                Ok(()) => tell_signed_in(&sign_ins, &name).await,
                 Err(reason) => FromDaemon::Error { reason: failed(&name, &reason) },
             };
             // The one who asked may be gone by now.
@@ -116,7 +116,7 @@ impl SignInDesk {
             return FromDaemon::Error { reason };
         };
         match finish(&self.sign_ins, &self.hub, returned).await {
-            Ok(server) => FromDaemon::SignedIn { server: server.to_string() },
+            Ok(server) => tell_signed_in(&self.sign_ins, &server).await,
             Err(error) => FromDaemon::Error { reason: format!("the sign-in failed: {error}") },
         }
     }
@@ -196,12 +196,21 @@ impl SignInDesk {
     /// All sign-ins that are kept.
     pub(crate) async fn list(&self) -> FromDaemon {
         let sign_ins = self.sign_ins.clone();
-        let read = tokio::task::spawn_blocking(move || sign_ins.records()).await;
+        let read = tokio::task::spawn_blocking(move || Ok((sign_ins.survey()?, sign_ins.keeping()))).await;
         match read.map_err(std::io::Error::other).flatten() {
-            Ok(records) => {
-                let mut sign_ins: Vec<SignInDocument> = records.iter().map(write_document).collect();
+            Ok((survey, keeping)) => {
+                let mut sign_ins: Vec<SignInDocument> = survey.kept.iter().map(write_document).collect();
                 sign_ins.sort_by(|one, other| (&one.url, &one.account).cmp(&(&other.url, &other.account)));
-                FromDaemon::SignIns { sign_ins: SignInDocuments { schema: SCHEMA, sign_ins } }
+                let plain_why = find_plain_why(keeping);
+                FromDaemon::SignIns {
+                    sign_ins: SignInDocuments {
+                        schema: SCHEMA,
+                        sign_ins,
+                        sealed: plain_why.is_none(),
+                        plain_why,
+                        unread: survey.unread.iter().map(ToString::to_string).collect(),
+                    },
+                }
             }
             Err(error) => FromDaemon::Error { reason: format!("the sign-ins cannot be read: {error}") },
         }
@@ -280,7 +289,22 @@ async fn finish(sign_ins: &SignIns, hub: &HubHandle, returned: Returned) -> Resu
     finishing.await.unwrap_or_else(|panic| Err(std::io::Error::other(panic).into()))
 }
 
-fn write_document(record: &Record) -> SignInDocument {
+/// The reply that somebody has signed in.
+async fn tell_signed_in(sign_ins: &SignIns, server: &str) -> FromDaemon {
+    let sign_ins = sign_ins.clone();
+    let keeping = tokio::task::spawn_blocking(move || sign_ins.keeping()).await;
+    let plain_why = keeping.ok().and_then(find_plain_why);
+    FromDaemon::SignedIn { server: server.to_owned(), plain_why }
+}
+
+fn find_plain_why(keeping: Keeping) -> Option<String> {
+    match keeping {
+        Keeping::Sealed => None,
+        Keeping::Plain { why } => Some(why),
+    }
+}
+
+fn write_document(Kept { record, is_sealed }: &Kept) -> SignInDocument {
     let tokens = record.tokens.as_ref();
     SignInDocument {
         url: record.place.shown_server(),
@@ -292,6 +316,7 @@ fn write_document(record: &Record) -> SignInDocument {
             jiff::Timestamp::from_second(i64::try_from(at).ok()?).ok().map(|at| at.to_string())
         }),
         renews: tokens.is_some_and(|tokens| tokens.refresh_token.is_some()),
+        sealed: *is_sealed,
     }
 }
 

@@ -17,8 +17,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use exai_auth::{
-    AuthHttp, Discovered, Identity, PendingDevice, PendingSignIn, Place, Record, Records, Returned, Scopes,
-    SignIn, SignInError, discover, identify, probe,
+    AuthHttp, Discovered, Identity, Keeping, PendingDevice, PendingSignIn, Place, Record, Records, Returned,
+    Scopes, SignIn, SignInError, Survey, discover, identify, probe,
 };
 use exai_config::secret_store::SecretStore;
 use exai_config::{Home, Secret, ServerConfig, SignInConfig};
@@ -124,10 +124,11 @@ impl SignIns {
         about: Arc<DaemonInfo>,
         tasks: TaskTracker,
     ) -> Self {
-        let renewals = Renewals::new(home.clone());
+        let records = Records::of_home(home);
+        let renewals = Renewals::new(home.clone(), records.clone());
         SignIns {
             shared: Arc::new(Shared {
-                records: Records::at(home.sign_ins_dir()),
+                records,
                 environment,
                 about,
                 tasks,
@@ -189,8 +190,13 @@ impl SignIns {
     }
 
     /// All sign-ins that are kept, also those of servers that are configured no more. Blocks.
-    pub(crate) fn records(&self) -> io::Result<Vec<Record>> {
-        self.shared.records.load()
+    pub(crate) fn survey(&self) -> io::Result<Survey> {
+        self.shared.records.survey()
+    }
+
+    /// How sign-ins are kept now. Blocks.
+    pub(crate) fn keeping(&self) -> Keeping {
+        self.shared.records.keeping()
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<Place, Arc<Known>>> {
@@ -213,13 +219,17 @@ impl SignIns {
     /// any. Blocks. The error is a sentence.
     pub(crate) fn sign_out_of(&self, url: &str, account: Option<&str>) -> Result<bool, String> {
         let unreadable = |error: io::Error| format!("the sign-ins cannot be read: {error}");
-        let mut records = self.records().map_err(unreadable)?;
+        let survey = self.survey().map_err(unreadable)?;
+        let unread = survey.unread.into_iter().next();
+        let mut records: Vec<Record> = survey.kept.into_iter().map(|kept| kept.record).collect();
         records.retain(|record| record.place.shown_server() == url);
         if let Some(account) = account {
             records.retain(|record| record.place.account == account);
         }
         let [record] = &records[..] else {
-            return Err(if records.is_empty() {
+            return Err(if let (true, Some(why)) = (records.is_empty(), unread) {
+                format!("no sign-in at {url} can be read; there are some that cannot: {why}")
+            } else if records.is_empty() {
                 format!("nobody has signed in at {url}; `exai login --list` shows where somebody has")
             } else {
                 format!("there are several sign-ins at {url}: `exai login --list` shows them; say --account")

@@ -1,7 +1,7 @@
 use std::fs;
 use std::io;
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -150,11 +150,13 @@ pub(crate) fn thread_time() -> Duration {
     Duration::try_from(time).unwrap_or_default()
 }
 
-/// A child outlives its parent unless something ends both.
-pub(crate) use self::output as output_apart;
-
 pub(crate) fn output(command: &mut Command) -> io::Result<Output> {
     command.stdin(Stdio::null()).output()
+}
+
+/// A child outlives its parent unless something ends both.
+pub(crate) fn spawn_apart(command: &mut Command) -> io::Result<Child> {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
 }
 
 pub(crate) fn kill_verified(identity: &Identity, how: Kill) -> io::Result<Killed> {

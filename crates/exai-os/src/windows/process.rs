@@ -3,7 +3,7 @@ use std::io;
 use std::os::windows::ffi::OsStringExt as _;
 use std::os::windows::io::{AsHandle as _, AsRawHandle as _, OwnedHandle};
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use windows_sys::Win32::Foundation::{
@@ -164,20 +164,19 @@ pub(crate) fn executable(pid: u32) -> io::Result<PathBuf> {
 }
 
 pub(crate) fn output(command: &mut Command) -> io::Result<Output> {
-    output_with(command, 0)
+    spawn_with(command.stdin(Stdio::null()), 0)?.wait_with_output()
 }
 
-pub(crate) fn output_apart(command: &mut Command) -> io::Result<Output> {
-    match output_with(command, CREATE_BREAKAWAY_FROM_JOB) {
+pub(crate) fn spawn_apart(command: &mut Command) -> io::Result<Child> {
+    match spawn_with(command, CREATE_BREAKAWAY_FROM_JOB) {
         // This process is in a job that lets nothing go.
-        Err(error) if is(&error, ERROR_ACCESS_DENIED) => output_with(command, 0),
+        Err(error) if is(&error, ERROR_ACCESS_DENIED) => spawn_with(command, 0),
         result => result,
     }
 }
 
-fn output_with(command: &mut Command, flags: u32) -> io::Result<Output> {
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    super::spawn::hidden(command, flags)?.wait_with_output()
+fn spawn_with(command: &mut Command, flags: u32) -> io::Result<Child> {
+    super::spawn::hidden(command.stdout(Stdio::piped()).stderr(Stdio::piped()), flags)
 }
 
 /// There is no request to end that every process understands: both ways end it.

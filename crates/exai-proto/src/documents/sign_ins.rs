@@ -9,6 +9,16 @@ pub struct SignInDocuments {
     pub schema: u32,
     /// The sign-ins that are kept, also those of servers that are configured no more.
     pub sign_ins: Vec<SignInDocument>,
+    /// Whether the files of sign-ins are sealed from now on, with a key that the system's keyring keeps. Otherwise they are
+    /// plain files that only this account can read.
+    #[serde(default)]
+    pub sealed: bool,
+    /// Why they are plain; it reads after "since ".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plain_why: Option<String>,
+    /// Why files that are sealed cannot be read, one sentence for each of these files. They are not in `sign_ins`.
+    #[serde(default)]
+    pub unread: Vec<String>,
 }
 
 /// A sign-in at a server that runs elsewhere.
@@ -30,6 +40,9 @@ pub struct SignInDocument {
     pub expires_at: Option<String>,
     /// Whether the token is renewed without a person.
     pub renews: bool,
+    /// Whether its file is sealed.
+    #[serde(default)]
+    pub sealed: bool,
 }
 
 /// What a sign-in at a server would need, as `exai add` says it.

@@ -4,11 +4,11 @@ use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
 use std::time::{Duration, Instant};
 
 use exai_client::Link;
-use exai_proto::documents::SignInDocument;
+use exai_proto::documents::{SignInDocument, SignInDocuments};
 use exai_proto::exit;
 use exai_proto::link::{FromDaemon, ToDaemon};
 
-use super::{ask, ask_until, connector, join_or_start, unexpected};
+use super::{ask, ask_until, connector, count, join_or_start, unexpected};
 use crate::cli::LoginArgs;
 use crate::error::Error;
 use crate::limits::{MAX_RETURN_BYTES, SIGN_IN_BEGIN_TIMEOUT};
@@ -46,7 +46,7 @@ pub(crate) fn run(args: &LoginArgs, printer: &Printer) -> Result<u8, Error> {
         let mut second = join_or_start(&connector, printer)?;
         let order = ToDaemon::SignInPasted { text };
         return match ask_until(&mut second, &order, Instant::now() + SIGN_IN_BEGIN_TIMEOUT)? {
-            FromDaemon::SignedIn { server } => tell_signed_in(&server, printer),
+            FromDaemon::SignedIn { server, plain_why } => tell_signed_in(&server, plain_why, printer),
             _ => Err(unexpected("sign_in_pasted")),
         };
     }
@@ -64,7 +64,7 @@ pub(crate) fn run(args: &LoginArgs, printer: &Printer) -> Result<u8, Error> {
     let ended = link.next_control(Instant::now() + limit + EXTRA);
     printer.clear_progress();
     match ended? {
-        FromDaemon::SignedIn { server } => tell_signed_in(&server, printer),
+        FromDaemon::SignedIn { server, plain_why } => tell_signed_in(&server, plain_why, printer),
         FromDaemon::Error { reason } => Err(Error::failed(reason)),
         FromDaemon::Bye { .. } => {
             Err(Error::failed("the daemon is stopping").hint(format!("exai login {server}")))
@@ -126,10 +126,13 @@ fn tell_page(page: &str, printer: &Printer) -> Result<(), Error> {
     printer.line(&format!("  {page}"))
 }
 
-fn tell_signed_in(server: &str, printer: &Printer) -> Result<u8, Error> {
+fn tell_signed_in(server: &str, plain_why: Option<String>, printer: &Printer) -> Result<u8, Error> {
     // SERVER@ACCOUNT
     let whom = if server.contains('@') { "for all clients of this account" } else { "for all clients" };
     printer.verdict(true, &format!("signed in at {server}, {whom}"))?;
+    if let Some(why) = plain_why {
+        printer.note(&format!("this is kept in a file that only your account can read, since {why}"));
+    }
     Ok(exit::DONE)
 }
 
@@ -151,7 +154,7 @@ fn list(link: &mut Link, json: bool, printer: &Printer) -> Result<u8, Error> {
         printer.json(&sign_ins)?;
         return Ok(exit::DONE);
     }
-    if sign_ins.sign_ins.is_empty() {
+    if sign_ins.sign_ins.is_empty() && sign_ins.unread.is_empty() {
         printer.line("nobody is signed in anywhere: exai login NAME")?;
         return Ok(exit::DONE);
     }
@@ -167,8 +170,30 @@ fn list(link: &mut Link, json: bool, printer: &Printer) -> Result<u8, Error> {
         ]
     });
     let rows: Vec<Vec<String>> = std::iter::once(header).chain(rows).collect();
-    printer.table(&rows)?;
+    if !sign_ins.sign_ins.is_empty() {
+        printer.table(&rows)?;
+    }
+    tell_keeping(&sign_ins, printer)?;
     Ok(exit::DONE)
+}
+
+/// Says how sign-ins are kept, and how many cannot be read.
+fn tell_keeping(sign_ins: &SignInDocuments, printer: &Printer) -> Result<(), Error> {
+    let mut reasons: Vec<&str> = sign_ins.unread.iter().map(String::as_str).collect();
+    reasons.sort_unstable();
+    for group in reasons.chunk_by(|one, other| one == other) {
+        let count = count(group.len(), "further sign-in");
+        printer.line(&format!("{count} cannot be read: {}", group[0]))?;
+    }
+    let open = sign_ins.sign_ins.iter().filter(|sign_in| !sign_in.sealed).count();
+    match &sign_ins.plain_why {
+        Some(why) => printer.line(&format!("kept in files that only your account can read, since {why}")),
+        None if open > 0 => printer.line(&format!(
+            "kept in sealed files, whose key is in the keyring of the system; {} will be with its next change",
+            count(open, "plain one")
+        )),
+        None => printer.line("kept in sealed files, whose key is in the keyring of the system"),
+    }
 }
 
 fn state_of(sign_in: &SignInDocument) -> String {

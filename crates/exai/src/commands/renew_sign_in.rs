@@ -1,6 +1,8 @@
 //! `exai renew-sign-in`: replaces the token of one sign-in. Only the daemon starts it; see [`exai_auth::renew`].
 
-use exai_auth::Records;
+use std::io;
+
+use exai_auth::{Records, Renewal, SealingKey};
 use exai_config::{Home, environment};
 use exai_proto::exit;
 
@@ -12,9 +14,14 @@ pub(crate) fn run(args: &RenewSignInArgs, printer: &Printer) -> Result<u8, Error
     exai_os::process::name_this();
     // What ends the terminal of the daemon, or its group, must not end an exchange that has begun.
     exai_os::detach::new_session_now();
-    let records = Records::at(Home::locate()?.sign_ins_dir());
-    let vars = environment::of_this_process();
-    let renewal = exai_auth::renew_alone(&vars, &records, &args.id, &args.fingerprint);
+    let renewal = match SealingKey::read_line(io::stdin().lock()) {
+        Ok(key) => {
+            let records = Records::with_key(Home::locate()?.sign_ins_dir(), key);
+            let vars = environment::of_this_process();
+            exai_auth::renew_alone(&vars, &records, &args.id, &args.fingerprint)
+        }
+        Err(error) => Renewal::Failed(format!("the key of the sign-ins was not given: {error}")),
+    };
     // The daemon that has asked may be gone.
     let _ = printer.json(&renewal);
     Ok(exit::DONE)

@@ -1,6 +1,6 @@
 //! What shows a server who asks.
 
-use exai_auth::{Challenge, Refusal};
+use exai_auth::{Challenge, NoKey, Refusal};
 use exai_config::Secret;
 use exai_mux::account;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -61,10 +61,21 @@ impl Credentials {
     }
 
     /// The headers of the next request, and the token among them.
-    pub(super) async fn headers(&self) -> (HeaderMap, Option<Secret>) {
+    pub(super) async fn headers(&self) -> Result<(HeaderMap, Option<Secret>), Failed> {
         let mut headers = self.configured.clone();
-        let Some(server) = &self.sign_in else { return (headers, None) };
+        let Some(server) = &self.sign_in else { return Ok((headers, None)) };
         let token = server.sign_in.token(|renewal| server.spawn(renewal)).await;
+        let token = token.map_err(|error| {
+            Failed::Unsent(format!(
+                "cannot be used, since its sign-in cannot be read: {error}; {}`{}` signs in anew",
+                if matches!(NoKey::of(&error), Some(NoKey::Unavailable(_))) {
+                    "unlock the keyring, or "
+                } else {
+                    ""
+                },
+                account::login_command(&server.server)
+            ))
+        })?;
         let bearer = token
             .as_ref()
             .and_then(|token| HeaderValue::from_str(&format!("Bearer {}", token.expose())).ok());
@@ -72,7 +83,7 @@ impl Credentials {
             bearer.set_sensitive(true);
             headers.insert(header::AUTHORIZATION, bearer);
         }
-        (headers, token)
+        Ok((headers, token))
     }
 
     /// Notices the next sign-in at the server. `None` where nobody signs in.

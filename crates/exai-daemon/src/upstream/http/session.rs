@@ -343,9 +343,10 @@ impl ServerSession {
     pub(super) async fn delete(&self) {
         if self.has_id() {
             // The server may not support it.
-            let (request, _) =
-                self.request(&Method::DELETE, &BOTH, &self.session_headers(), &Bytes::new()).await;
-            let _ = self.client.send(request).await;
+            let request = self.request(&Method::DELETE, &BOTH, &self.session_headers(), &Bytes::new()).await;
+            if let Ok((request, _)) = request {
+                let _ = self.client.send(request).await;
+            }
         }
     }
 
@@ -367,7 +368,7 @@ impl ServerSession {
         limit: Option<Duration>,
     ) -> Result<Answer, Failed> {
         for _ in 0..MAX_TOKENS_PER_REQUEST {
-            let (request, token) = self.request(method, accept, own, body).await;
+            let (request, token) = self.request(method, accept, own, body).await?;
             let sending = self.client.send(request);
             let answer = match limit {
                 None => sending.await?,
@@ -398,8 +399,8 @@ impl ServerSession {
         accept: &HeaderValue,
         own: &HeaderMap,
         body: &Bytes,
-    ) -> (Request<Full<Bytes>>, Option<Secret>) {
-        let (mut headers, token) = self.credentials.headers().await;
+    ) -> Result<(Request<Full<Bytes>>, Option<Secret>), Failed> {
+        let (mut headers, token) = self.credentials.headers().await?;
         headers.extend(own.clone());
         headers.insert(header::ACCEPT, accept.clone());
         if method == Method::POST {
@@ -411,7 +412,7 @@ impl ServerSession {
         }
         *request.method_mut() = method.clone();
         *request.headers_mut() = headers;
-        (request, token)
+        Ok((request, token))
     }
 }
 

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::process::Command;
 use std::sync::Arc;
 
-use exai_auth::{RENEWAL_TIMEOUT, Renew, Renewal, fingerprint};
+use exai_auth::{RENEWAL_TIMEOUT, Records, Renew, Renewal, SealingKey, fingerprint};
 use exai_config::{Home, Secret};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -14,13 +14,15 @@ use super::network::Network;
 use crate::limits::MAX_RENEWING_PROCESSES;
 
 /// The command of this program that renews a token: `exai renew-sign-in ID FINGERPRINT`. It ends by itself, prints the
-/// [`Renewal`] as JSON, and knows the proxies from its environment.
+/// [`Renewal`] as JSON, and knows the proxies from its environment. On its stdin it is told in one line with which key the
+/// records are sealed, or nothing where there is none: it asks no keyring.
 const COMMAND: &str = "renew-sign-in";
 
 /// What all renewals share.
 #[derive(Debug)]
 pub(super) struct Renewals {
     home: Home,
+    records: Records,
     /// The processes at the same time, each of which has a thread that waits for it.
     room: Arc<Semaphore>,
 }
@@ -29,24 +31,31 @@ pub(super) struct Renewals {
 #[derive(Debug)]
 pub(super) struct RenewingProcess {
     home: Home,
+    records: Records,
     room: Arc<Semaphore>,
     network: Arc<Network>,
 }
 
 impl Renewals {
-    pub(super) fn new(home: Home) -> Self {
-        Renewals { home, room: Arc::new(Semaphore::new(MAX_RENEWING_PROCESSES)) }
+    pub(super) fn new(home: Home, records: Records) -> Self {
+        Renewals { home, records, room: Arc::new(Semaphore::new(MAX_RENEWING_PROCESSES)) }
     }
 
     /// Those of a server that is reached through this network.
     pub(super) fn through(&self, network: Arc<Network>) -> RenewingProcess {
-        RenewingProcess { home: self.home.clone(), room: self.room.clone(), network }
+        RenewingProcess {
+            home: self.home.clone(),
+            records: self.records.clone(),
+            room: self.room.clone(),
+            network,
+        }
     }
 }
 
 impl Renew for RenewingProcess {
     fn renew(&self, id: String, old: Secret) -> Pin<Box<dyn Future<Output = Renewal> + Send>> {
-        let (home, network, room) = (self.home.clone(), self.network.clone(), self.room.clone());
+        let (home, records) = (self.home.clone(), self.records.clone());
+        let (network, room) = (self.network.clone(), self.room.clone());
         Box::pin(async move {
             let Ok(Ok(place)) = timeout(RENEWAL_TIMEOUT, room.acquire_owned()).await else {
                 return Renewal::Failed("too many sign-ins are being renewed".to_owned());
@@ -58,7 +67,8 @@ impl Renew for RenewingProcess {
                 command.args([COMMAND, &id, &fingerprint(&old)]);
                 command.env_clear().envs(vars.iter().map(|(name, value)| (name, value)));
                 command.env(exai_config::environment::HOME.name, home.path());
-                let output = exai_os::process::output_apart(&mut command)?;
+                let line = SealingKey::write_line(records.key().as_ref());
+                let output = exai_os::process::output_apart(&mut command, line.as_bytes())?;
                 serde_json::from_slice(&output.stdout).map_err(|_| {
                     let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
                     io::Error::other(format!("{} ({said})", output.status))
