@@ -6,10 +6,10 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use exai_config::{Home, environment};
-use exai_os::keyring::Keyring;
+use exai_os::keyring::{KEYRING_TIMEOUT, Keyring};
 use exai_os::lock::{HeldLock, lock_until};
 use exai_os::private;
 use zeroize::Zeroizing;
@@ -72,10 +72,15 @@ impl Records {
 
     /// Those of a state directory, with the system's keyring.
     pub fn of_home(home: &Home) -> Self {
+        Records::of_home_within(home, KEYRING_TIMEOUT)
+    }
+
+    /// The same with a keyring that may take so long each time.
+    pub fn of_home_within(home: &Home, timeout: Duration) -> Self {
         if environment::KEYRING.get().is_some_and(|value| value == "off") {
             return Records { keys: Keys::none("EXAI_KEYRING is off"), ..Records::at(home.sign_ins_dir()) };
         }
-        Records::with_vault(home.sign_ins_dir(), Arc::new(keyring(home)))
+        Records::with_vault(home.sign_ins_dir(), Arc::new(keyring(home).with_timeout(timeout)))
     }
 
     /// The same with this place for the key.

@@ -269,6 +269,9 @@ pub enum FromDaemon {
         /// What a person should know: why they were not renewed, or when they end.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         note: Option<String>,
+        /// Why the sign-in is kept in a plain file, if it is; it reads after "since ".
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        plain_why: Option<String>,
     },
     /// Somebody has signed in.
     SignedIn {

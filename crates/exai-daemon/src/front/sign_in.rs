@@ -139,7 +139,8 @@ impl SignInDesk {
         let name = found.server.to_string();
         Ok(match adopted.await.unwrap_or_else(|panic| Err(format!("BUG: {panic}"))) {
             Ok(Adopted { file, renewed, note }) => {
-                FromDaemon::SignInAdopted { server: name, file, renewed, note }
+                let plain_why = ask_plain_why(&self.sign_ins).await;
+                FromDaemon::SignInAdopted { server: name, file, renewed, note, plain_why }
             }
             Err(reason) => FromDaemon::Error {
                 reason: format!("the sign-in of mcp-remote at \"{name}\" was not taken over: {reason}"),
@@ -291,10 +292,14 @@ async fn finish(sign_ins: &SignIns, hub: &HubHandle, returned: Returned) -> Resu
 
 /// The reply that somebody has signed in.
 async fn tell_signed_in(sign_ins: &SignIns, server: &str) -> FromDaemon {
+    FromDaemon::SignedIn { server: server.to_owned(), plain_why: ask_plain_why(sign_ins).await }
+}
+
+/// Why sign-ins are kept in plain files now, if they are.
+async fn ask_plain_why(sign_ins: &SignIns) -> Option<String> {
     let sign_ins = sign_ins.clone();
     let keeping = tokio::task::spawn_blocking(move || sign_ins.keeping()).await;
-    let plain_why = keeping.ok().and_then(find_plain_why);
-    FromDaemon::SignedIn { server: server.to_owned(), plain_why }
+    keeping.ok().and_then(find_plain_why)
 }
 
 fn find_plain_why(keeping: Keeping) -> Option<String> {

@@ -19,6 +19,7 @@ mod recognise;
 mod scene;
 mod second;
 mod setup;
+mod sign_ins;
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
@@ -41,7 +42,7 @@ use crate::printer::{Mark, Printer};
 type Run = fn(&Scene) -> CheckOutcome;
 
 /// All checks, in the order they are shown. docs/troubleshooting.md has a section for each.
-const CHECKS: [(&str, Run); 28] = [
+const CHECKS: [(&str, Run); 29] = [
     ("state-dir", place::state_dir),
     ("files", files::files),
     ("disk", place::disk),
@@ -49,6 +50,7 @@ const CHECKS: [(&str, Run); 28] = [
     ("config", setup::config),
     ("commands", setup::commands),
     ("providers", providers::providers),
+    ("sign-ins", sign_ins::sign_ins),
     ("environment", setup::environment),
     ("daemon-lock", daemon::lock),
     ("daemon-identity", daemon::identity),

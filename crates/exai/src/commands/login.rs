@@ -79,10 +79,10 @@ fn adopt(link: &mut Link, server: &str, account: Option<&str>, printer: &Printer
     let order = ToDaemon::AdoptSignIn { server: server.to_owned(), account: account.map(str::to_owned) };
     let adopted = ask_until(link, &order, Instant::now() + SIGN_IN_BEGIN_TIMEOUT);
     printer.clear_progress();
-    let FromDaemon::SignInAdopted { server, file, renewed, note } = adopted? else {
+    let FromDaemon::SignInAdopted { server, file, renewed, note, plain_why } = adopted? else {
         return Err(unexpected("adopt_sign_in"));
     };
-    let code = tell_signed_in(&server, printer)?;
+    let code = tell_signed_in(&server, plain_why, printer)?;
     printer.line(&format!("taken over from {file}, which stays as it is"))?;
     if let Some(note) = note {
         printer.warn(&note);
@@ -131,7 +131,7 @@ fn tell_signed_in(server: &str, plain_why: Option<String>, printer: &Printer) ->
     let whom = if server.contains('@') { "for all clients of this account" } else { "for all clients" };
     printer.verdict(true, &format!("signed in at {server}, {whom}"))?;
     if let Some(why) = plain_why {
-        printer.note(&format!("this is kept in a file that only your account can read, since {why}"));
+        printer.line(&format!("this is kept in a file that only your account can read, since {why}"))?;
     }
     Ok(exit::DONE)
 }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Client, Instance, LIMIT};
 
-fn far(url: &str, more: &str) -> String {
+pub(crate) fn far(url: &str, more: &str) -> String {
     format!("[servers.far]\nurl = {}\n{more}\n", json!(url))
 }
 

@@ -3,6 +3,8 @@
 mod accounts;
 mod adoption;
 mod expiries;
+#[cfg(target_os = "linux")]
+mod keyring;
 mod trouble;
 
 use std::io::Write as _;
@@ -60,8 +62,14 @@ impl Login {
         code().expect("a code")
     }
 
-    pub(crate) fn succeeds(mut self) {
+    pub(crate) fn succeeds(self) {
+        self.tells();
+    }
+
+    /// Waits until it has succeeded, and returns what it has said.
+    pub(crate) fn tells(mut self) -> String {
         assert!(self.child.wait().expect("it ends").success());
+        std::fs::read_to_string(&self.stdout).expect("a file")
     }
 }
 

@@ -52,6 +52,8 @@ impl Instance {
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(program("exai"));
         command.args(args).env("EXAI_HOME", self.home()).stdin(Stdio::null());
+        // No test leaves anything in the keyring of whoever runs it.
+        command.env("EXAI_KEYRING", "off");
         command
     }
 
@@ -60,6 +62,7 @@ impl Instance {
     pub(crate) fn unmanaged(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         command.env("EXAI_HOME", self.home()).env("XDG_RUNTIME_DIR", self.dir()).stdin(Stdio::null());
+        command.env("EXAI_KEYRING", "off");
         command
     }
 

@@ -24,10 +24,10 @@ pub(crate) struct Adopted {
 }
 
 impl ServerSignIn {
-    /// The file in which mcp-remote has kept a sign-in at this server; `None` if somebody is signed in here, or what is kept
+    /// The file in which mcp-remote has kept a sign-in at this server; `None` if somebody may be signed in here, or what is kept
     /// cannot be read.
     pub(crate) async fn find_kept(&self, entry: Entry) -> Option<String> {
-        if let Standing::SignedIn { .. } = self.sign_in.standing() {
+        if self.sign_in.standing() != Standing::SignedOut {
             return None;
         }
         let kept = self.read_kept(&entry).await.ok()??;
@@ -37,10 +37,19 @@ impl ServerSignIn {
     /// Takes over what mcp-remote has kept. The error is a sentence.
     pub(crate) async fn adopt(&self, entry: Entry) -> Result<Adopted, String> {
         let _preparing = self.known.preparing.lock().await;
-        if let Standing::SignedIn { issuer, .. } = self.sign_in.standing() {
-            return Err(format!(
-                "somebody is signed in here already, by {issuer}; `exai logout` ends that first"
-            ));
+        match self.sign_in.standing() {
+            Standing::SignedOut => {}
+            Standing::SignedIn { issuer, .. } => {
+                return Err(format!(
+                    "somebody is signed in here already, by {issuer}; `exai logout` ends that first"
+                ));
+            }
+            Standing::Unread(why) => {
+                return Err(format!(
+                    "somebody may be signed in here already, which cannot be read: {why}; `{}` signs in anew",
+                    exai_mux::account::login_command(&self.server)
+                ));
+            }
         }
         let Some(kept) = self.read_kept(&entry).await? else {
             return Err(

@@ -85,7 +85,7 @@ impl Home {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(program("exai"));
-        command.args(arguments).env("EXAI_HOME", &self.path).stdin(Stdio::null());
+        command.args(arguments).env("EXAI_HOME", &self.path).env("EXAI_KEYRING", "off").stdin(Stdio::null());
         command
     }
 

@@ -60,7 +60,10 @@ impl<'a> Instance<'a> {
     /// `exai` with these arguments, for this instance.
     pub(super) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(&self.bench.exe);
-        command.args(args).env(environment::HOME.name, self.home.path());
+        command
+            .args(args)
+            .env(environment::HOME.name, self.home.path())
+            .env(environment::KEYRING.name, "off");
         command.env_remove(environment::PORT.name).env_remove(environment::LOG.name);
         command
     }

@@ -1,0 +1,40 @@
+//! The sign-ins whose files are sealed: whether the key to them can be had.
+
+use std::time::Duration;
+
+use exai_auth::{NoKey, Records};
+
+use super::outcome::CheckOutcome;
+use super::scene::Scene;
+use crate::commands::count;
+
+/// How long the keyring may take: less than a check may.
+const KEYRING_TIMEOUT: Duration = Duration::from_millis(1500);
+
+pub(super) fn sign_ins(scene: &Scene) -> CheckOutcome {
+    let records = Records::of_home_within(&scene.home, KEYRING_TIMEOUT);
+    // Without sealed files nobody needs the keyring, which may ask a person.
+    let found =
+        records.count_sealed().and_then(|sealed| Ok((sealed, (sealed > 0).then(|| records.survey()))));
+    let (sealed, survey) = match found.and_then(|(sealed, survey)| Ok((sealed, survey.transpose()?))) {
+        Ok((sealed, Some(survey))) => (sealed, survey),
+        Ok((_, None)) => return CheckOutcome::skip("no sign-in is in a sealed file"),
+        Err(error) => {
+            return CheckOutcome::fail(format!("the sign-ins cannot be read: {error}"))
+                .fix("see whether the folder `sign-ins` of the state directory is readable");
+        }
+    };
+    let Some(why) = survey.unread.first() else {
+        return CheckOutcome::pass(format!(
+            "{} in sealed files, and the key can be had",
+            count(sealed, "sign-in")
+        ));
+    };
+    let outcome =
+        CheckOutcome::warn(format!("{} cannot be read: {why}", count(survey.unread.len(), "sign-in")));
+    outcome.fix(match why {
+        NoKey::Unavailable(_) => "unlock the keyring; or sign in anew: exai login NAME",
+        NoKey::Gone => "sign in anew: exai login NAME",
+        NoKey::Unknown => "use the exai that has made them; or sign in anew: exai login NAME",
+    })
+}
