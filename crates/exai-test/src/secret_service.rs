@@ -12,6 +12,7 @@ use exai_os::local::{Endpoint, Listener, Stream};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::sync::oneshot;
 
+pub use self::wire::Item;
 use self::wire::{Call, Reply};
 
 /// How the keyring is.
@@ -47,15 +48,6 @@ struct Shared {
     items: Vec<Item>,
     reads: usize,
     prompts: usize,
-}
-
-/// A secret and what it is found by.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Item {
-    /// Names and values, sorted.
-    pub attributes: Vec<(String, String)>,
-    /// What is kept.
-    pub secret: Vec<u8>,
 }
 
 impl SecretService {

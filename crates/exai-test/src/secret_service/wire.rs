@@ -1,7 +1,14 @@
 //! Messages of D-Bus, as far as the calls of a keyring need them: little-endian, as libdbus writes them on the machines that
 //! exai runs on. Whatever is malformed panics.
 
-use super::Item;
+/// A secret and what it is found by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    /// Names and values, sorted.
+    pub attributes: Vec<(String, String)>,
+    /// What is kept.
+    pub secret: Vec<u8>,
+}
 
 /// How many bytes follow the first 16 of a message.
 pub(super) fn rest(head: &[u8; 16]) -> usize {
