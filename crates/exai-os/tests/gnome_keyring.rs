@@ -17,6 +17,7 @@ fn find(name: &str) -> Option<String> {
 }
 
 #[test]
+#[allow(clippy::print_stderr, reason = "says why it proves nothing there")]
 fn gnome_keyring_keeps_what_it_is_given() {
     let (Some(bus), Some(program)) = (find("dbus-daemon"), find("gnome-keyring-daemon")) else {
         eprintln!("skipped: dbus-daemon and gnome-keyring-daemon are not both installed");

@@ -14,21 +14,21 @@ const KEYRING_TIMEOUT: Duration = Duration::from_millis(1500);
 pub(super) fn sign_ins(scene: &Scene) -> CheckOutcome {
     let records = Records::of_home_within(&scene.home, KEYRING_TIMEOUT);
     // Without sealed files nobody needs the keyring, which may ask a person.
-    let found =
-        records.count_sealed().and_then(|sealed| Ok((sealed, (sealed > 0).then(|| records.survey()))));
-    let (sealed, survey) = match found.and_then(|(sealed, survey)| Ok((sealed, survey.transpose()?))) {
-        Ok((sealed, Some(survey))) => (sealed, survey),
-        Ok((_, None)) => return CheckOutcome::skip("no sign-in is in a sealed file"),
+    let survey = match records.count_sealed() {
+        Ok(0) => return CheckOutcome::skip("no sign-in is in a sealed file"),
+        Ok(_) => records.survey(),
+        Err(error) => Err(error),
+    };
+    let survey = match survey {
+        Ok(survey) => survey,
         Err(error) => {
             return CheckOutcome::fail(format!("the sign-ins cannot be read: {error}"))
                 .fix("see whether the folder `sign-ins` of the state directory is readable");
         }
     };
     let Some(why) = survey.unread.first() else {
-        return CheckOutcome::pass(format!(
-            "{} in sealed files, and the key can be had",
-            count(sealed, "sign-in")
-        ));
+        let sealed = survey.kept.iter().filter(|kept| kept.is_sealed).count();
+        return CheckOutcome::pass(format!("{}, each of which can be opened", count(sealed, "sealed file")));
     };
     let outcome =
         CheckOutcome::warn(format!("{} cannot be read: {why}", count(survey.unread.len(), "sign-in")));
