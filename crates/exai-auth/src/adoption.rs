@@ -31,6 +31,9 @@ impl McpRemoteSignIn {
         let said =
             self.tokens.scope.as_ref().or(self.client.as_ref().and_then(|client| client.scope.as_ref()));
         let scopes = said.map(|text| Scopes::read(text)).unwrap_or_default();
+        if limit.is_some() && said.is_none() {
+            return refuse("does not say what it allows, and its `sign_in` table has `scopes`");
+        }
         if limit.is_some_and(|limit| !scopes.is_within(limit)) {
             return refuse(&format!(
                 "allows `{scopes}`, which is more than the `scopes` of its `sign_in` table"

@@ -120,6 +120,16 @@ impl Keys {
         made.ok_or_else(|| "BUG: a key was made and there is none".to_owned())
     }
 
+    /// Has the vault keep the key again, if it is known here and the vault has none any more: a keyring may be reset while
+    /// somebody has the key, and what is sealed with the key would be lost with the memory.
+    pub(crate) fn keep_again(&self) {
+        let (Source::Vault(vault), Some(key)) = (&self.source, self.known().key.clone()) else { return };
+        let has_none = matches!(vault.read(), Ok(None));
+        if has_none && let Err(why) = vault.write(key.bytes()) {
+            tracing::warn!(why, "the keyring of the system does not keep the key of the sign-ins");
+        }
+    }
+
     /// Opens the sealed record `id`.
     pub(crate) fn open(&self, id: &str, file: &SealedFile) -> Result<Opened, NoKey> {
         let key = self.find().map_err(NoKey::Unavailable)?.ok_or(NoKey::Gone)?;

@@ -99,6 +99,11 @@ impl Records {
         self.keys.find_or_make(&self.dir).ok()
     }
 
+    /// Has the keyring keep the key again, if it was reset while the key was known here.
+    pub(crate) fn keep_key(&self) {
+        self.keys.keep_again();
+    }
+
     /// How records are written now.
     pub fn keeping(&self) -> Keeping {
         self.keys.find().map_or_else(|why| Keeping::Plain { why }, |_| Keeping::Sealed)

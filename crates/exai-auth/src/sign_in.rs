@@ -285,7 +285,12 @@ impl SignIn {
         renewal
     }
 
+    /// Reads again what could not be read. One at a time: each may wait for a keyring, in a thread of its own.
     async fn read_again(&self) -> io::Result<()> {
+        let _renewing = self.renewing.lock().await;
+        if self.state().unread.is_none() {
+            return Ok(());
+        }
         let shared = Arc::clone(&self.shared);
         let read = tokio::task::spawn_blocking(move || shared.read_again()).await;
         read.map_err(io::Error::other)?

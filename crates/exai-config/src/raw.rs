@@ -16,7 +16,7 @@ use crate::server::{
 };
 use crate::sign_in::SignInConfig;
 use crate::span::Span;
-use crate::web_address::{WebProtocol, check_url};
+use crate::web_address::{WebProtocol, check_url, find_place};
 use crate::{AiSettings, ModelAlias, Provider, Secret, Via, ai, model, provider, server_name};
 
 const DEFAULT_MAX_PROCESSES: u32 = 32;
@@ -151,14 +151,16 @@ fn refuse_other_sign_in(
     let is_at_odds = |other: &ServerConfig| {
         let mut accounts = other.accounts.names();
         let both_have_none = other.accounts.is_empty() && server.accounts.is_empty();
-        other.url == server.url
-            && other.sign_in != server.sign_in
+        let at = |url: &Option<String>| url.as_deref().and_then(find_place);
+        at(&server.url).is_some_and(|own| at(&other.url) == Some(own))
+            && (&other.sign_in, &other.env) != (&server.sign_in, &server.env)
             && (both_have_none || accounts.any(|account| server.accounts.names().any(|own| own == account)))
     };
-    let twin = others.iter().find(|(_, other)| server.url.is_some() && is_at_odds(other));
+    let is_remote = |server: &ServerConfig| server.kind() == ServerKind::Remote;
+    let twin = others.iter().find(|(_, other)| is_remote(server) && is_remote(other) && is_at_odds(other));
     twin.map_or(Ok(()), |(other, _)| {
         let sentence = format!(
-            "the servers `{other}` and `{name}` have one `url` and different `sign_in` tables, but one sign-in: give \
+            "the servers `{other}` and `{name}` have one `url`, but different `sign_in` tables or `env`, and one sign-in: give \
              `{name}` an account of its own, as in `[servers.{name}.accounts]`"
         );
         Err(Fault::new(at.clone(), sentence))

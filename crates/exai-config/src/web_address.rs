@@ -70,6 +70,15 @@ impl<'a> WebAddress<'a> {
     }
 }
 
+/// What is the same for two URLs of one place, however they are written. `None` where a `${` stands for anything.
+pub(crate) fn find_place(url: &str) -> Option<(bool, String, String, String)> {
+    let split = WebProtocol::split(url).filter(|_| !url.contains("${"))?;
+    let WebAddress { is_plain, host, port, path } = WebAddress::of_split(split, url, "url").ok()?;
+    let port = port.filter(|port| !port.is_empty()).unwrap_or(if is_plain { "80" } else { "443" });
+    let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+    Some((is_plain, host.to_ascii_lowercase(), port.to_owned(), path))
+}
+
 /// Checks the `url` of a server. A `${` may stand for anything.
 pub(crate) fn check_url(url: &str, of_a_command: bool) -> Result<(), String> {
     if url.starts_with("${") {

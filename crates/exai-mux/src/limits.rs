@@ -77,6 +77,8 @@ pub(crate) const MAX_LISTENS_PER_CLIENT: usize = 64;
 pub(crate) const TICK_INTERVAL: Duration = Duration::from_millis(250);
 /// How long calls to a server at which somebody must sign in are answered without asking it again.
 pub(crate) const SIGNED_OUT_INTERVAL: Duration = Duration::from_secs(5);
+/// Bytes of calls that wait for sign-ins. What finds no room goes on, and its client is asked again.
+pub(crate) const MAX_AWAITED_SIGN_IN_BYTES: usize = 64 * 1024 * 1024;
 /// How long a call waits for a sign-in to which its user has agreed: less than the minute that clients wait as a rule.
 pub(crate) const SIGN_IN_WAIT: Duration = Duration::from_secs(45);
 /// The first pause before a failed server is started again. Each further failure doubles the pause.

@@ -39,6 +39,8 @@ pub(crate) struct Server {
     /// Which eras the server speaks.
     pub(crate) eras: Eras,
     pub(crate) health: Health,
+    /// When somebody has signed in there.
+    pub(crate) signed_in_at: Option<Instant>,
     pub(crate) list_health: ListHealth,
     pub(crate) next_number: u32,
     /// What the server was seen to do with the capabilities of its clients.
@@ -60,6 +62,7 @@ impl Server {
             policy,
             offerings: PerEra::default(),
             health: Health::default(),
+            signed_in_at: None,
             list_health: ListHealth::default(),
             next_number: 1,
             behaviour: BehaviourObserver::default(),

@@ -154,11 +154,14 @@ pub fn write_url_elicitation(page: &str, message: &str) -> String {
     format!("{{\"mode\":\"url\",\"url\":{page},\"message\":{message}}}")
 }
 
-/// An answer that wants the user to open an address first. The same address has the same elicitation id.
+/// `data.kind` of an error with which exai itself asks a user to open a page: to sign in at a server.
+pub const SIGN_IN_KIND: &str = "sign_in";
+
+/// An answer that wants the user to sign in on a page first. The same page has the same elicitation id.
 pub fn url_elicitation_required(id: &Id, page: &str, message: &str) -> Bytes {
     let elicitation = format!("{{\"elicitationId\":\"{:016x}\",", crate::fnv1a::fnv1a(page.as_bytes()));
     let elicitation = write_url_elicitation(page, message).replacen('{', &elicitation, 1);
-    let data = format!("{{\"elicitations\":[{elicitation}]}}");
+    let data = format!("{{\"elicitations\":[{elicitation}],\"kind\":\"{SIGN_IN_KIND}\"}}");
     error_with_data(id, URL_ELICITATION_REQUIRED, message, &data)
 }
 

@@ -117,6 +117,7 @@ impl Shared {
 
     pub(super) fn adopt(&self, record: Record) -> io::Result<()> {
         let id = record.id();
+        self.records.keep_key();
         self.with_lock(&id, || {
             self.records.write(&record)?;
             let unproven_since = Some(Instant::now());

@@ -45,8 +45,8 @@ pub(crate) enum HubEvent {
     Loaded { outcome: Result<Config, String>, reply: oneshot::Sender<Result<(), String>> },
     /// A server was added. The hub starts it, so that its tools are known before a client asks.
     Warm { server: String },
-    /// Somebody has signed in at a server.
-    SignedIn { server: Arc<str> },
+    /// Somebody has signed in at servers, which share that.
+    SignedIn { servers: Vec<Arc<str>> },
     /// The daemon is to end. Requests under way have at most `grace` to finish.
     Stop { grace: Duration, reason: ByeReason },
 }

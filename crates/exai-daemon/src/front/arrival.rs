@@ -22,8 +22,8 @@ pub(crate) enum Arrival {
 }
 
 /// What proxies add to the requests that they pass on.
-const TRACES_OF_PROXIES: [&str; 6] =
-    ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via"];
+const TRACES_OF_PROXIES: [&str; 3] = ["forwarded", "x-real-ip", "via"];
+const TRACE_PREFIX: &str = "x-forwarded-";
 
 /// Where a request has begun, or the sentence that refuses it. `port` is the daemon's own.
 pub(crate) fn find_arrival(
@@ -52,7 +52,8 @@ pub(crate) fn find_arrival(
     {
         return Err("requests from this Origin are not served".to_owned());
     }
-    let was_passed_on = TRACES_OF_PROXIES.iter().any(|name| headers.contains_key(*name));
+    let is_trace = |name: &str| TRACES_OF_PROXIES.contains(&name) || name.starts_with(TRACE_PREFIX);
+    let was_passed_on = headers.keys().any(|name| is_trace(name.as_str()));
     Ok(if is_own && !was_passed_on { Arrival::Here } else { Arrival::ThroughProxy })
 }
 

@@ -76,7 +76,7 @@ impl SignInDesk {
         self.reply_later(&server, async move {
             waiting.finish_device(begun).await?;
             // A hub that has ended ignores it.
-            let _ = hub.send(HubEvent::SignedIn { server: waiting.server }).await;
+            let _ = hub.send(HubEvent::SignedIn { servers: waiting.list_servers() }).await;
             Ok(())
         });
         Ok(FromDaemon::SignInBegun { page, code, lasts_s, kept })
@@ -133,7 +133,7 @@ impl SignInDesk {
         let adopted = self.sign_ins.spawn(async move {
             let adopted = adopting.adopt(all.read_entry(config, home).await?).await?;
             // A hub that has ended ignores it.
-            let _ = hub.send(HubEvent::SignedIn { server: adopting.server.clone() }).await;
+            let _ = hub.send(HubEvent::SignedIn { servers: adopting.list_servers() }).await;
             Ok(adopted)
         });
         let name = found.server.to_string();
@@ -167,7 +167,7 @@ impl SignInDesk {
     /// Forgets the tokens for a server, or for an address.
     pub(crate) async fn sign_out(&self, server: &str, account: Option<&str>) -> Result<FromDaemon, HubGone> {
         if server.contains("://") {
-            return Ok(self.sign_out_of(server, account).await);
+            return self.sign_out_of(server, account).await;
         }
         let found = match self.find(server, account).await? {
             Ok((found, _)) => found,
@@ -177,20 +177,29 @@ impl SignInDesk {
             Ok(was_signed_in) => was_signed_in,
             Err(reason) => return Ok(FromDaemon::Error { reason }),
         };
-        if was_signed_in {
-            // What its instances have open was opened with the token. A server that has gone meanwhile has none.
-            let server = found.server.to_string();
+        self.end_after_sign_out(was_signed_in, found.list_servers()).await
+    }
+
+    /// Ends what the instances of these servers have open, if that was opened with a token.
+    async fn end_after_sign_out(
+        &self,
+        was_signed_in: bool,
+        servers: Vec<Arc<str>>,
+    ) -> Result<FromDaemon, HubGone> {
+        for server in servers.into_iter().filter(|_| was_signed_in) {
+            let server = server.to_string();
+            // A server that has gone meanwhile has none.
             let _ = self.hub.ask(|reply| Question::RestartServer { server, reply }).await?;
         }
         Ok(FromDaemon::SignedOut { was_signed_in })
     }
 
-    async fn sign_out_of(&self, url: &str, account: Option<&str>) -> FromDaemon {
+    async fn sign_out_of(&self, url: &str, account: Option<&str>) -> Result<FromDaemon, HubGone> {
         let (all, url, account) = (self.sign_ins.clone(), url.to_owned(), account.map(ToOwned::to_owned));
         let done = tokio::task::spawn_blocking(move || all.sign_out_of(&url, account.as_deref())).await;
         match done.unwrap_or_else(|panic| Err(format!("BUG: {panic}"))) {
-            Ok(was_signed_in) => FromDaemon::SignedOut { was_signed_in },
-            Err(reason) => FromDaemon::Error { reason },
+            Ok((was_signed_in, servers)) => self.end_after_sign_out(was_signed_in, servers).await,
+            Err(reason) => Ok(FromDaemon::Error { reason }),
         }
     }
 
@@ -281,9 +290,9 @@ fn failed(server: &str, reason: &str) -> String {
 async fn finish(sign_ins: &SignIns, hub: &HubHandle, returned: Returned) -> Result<Arc<str>, SignInError> {
     let (all, hub) = (sign_ins.clone(), hub.clone());
     let finishing = sign_ins.spawn(async move {
-        let hear = async |server| {
+        let hear = async |servers| {
             // A hub that has ended ignores it.
-            let _ = hub.send(HubEvent::SignedIn { server }).await;
+            let _ = hub.send(HubEvent::SignedIn { servers }).await;
         };
         all.take_return(returned, hear).await
     });

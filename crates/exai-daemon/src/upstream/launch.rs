@@ -131,8 +131,7 @@ impl LaunchContext {
             RemoteWay::Http => {
                 let shows_itself =
                     config.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
-                let sign_in = (!shows_itself)
-                    .then(|| sign_ins.of_server(&self.server, url, &config.env, config.sign_in.clone()));
+                let sign_in = (!shows_itself).then(|| sign_ins.of_server(&self.server, &config));
                 match sign_in.transpose().map_err(Down::not_started)? {
                     Some(sign_in) => target.with_sign_in(sign_in),
                     None => target,

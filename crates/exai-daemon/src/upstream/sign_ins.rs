@@ -11,8 +11,9 @@ mod pending;
 mod plan;
 mod renewer;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -20,6 +21,7 @@ use exai_auth::{
     AuthHttp, Discovered, Identity, Keeping, PendingDevice, PendingSignIn, Place, Record, Records, Returned,
     Scopes, SignIn, SignInError, Survey, discover, identify, probe,
 };
+use exai_config::expand::Expanded;
 use exai_config::secret_store::SecretStore;
 use exai_config::{Home, Secret, ServerConfig, SignInConfig};
 use exai_mux::account;
@@ -60,6 +62,12 @@ struct Shared {
 #[derive(Debug)]
 struct Known {
     sign_in: Arc<SignIn>,
+    /// The servers that have asked for it: each of them hears when somebody has signed in or out.
+    servers: Mutex<BTreeSet<Arc<str>>>,
+    /// Those of them that refuse requests until somebody signs in.
+    refusing: Mutex<BTreeSet<Arc<str>>>,
+    /// Whether there are any: each request asks.
+    is_refused: AtomicBool,
     /// The way to the network, as the server has it.
     network: Arc<Network>,
     /// Held while a sign-in is prepared: who comes second finds the page of the first, or hears of its failure.
@@ -80,6 +88,8 @@ pub(crate) struct ServerSignIn {
     pub(crate) server: Arc<str>,
     pub(crate) config: SignInConfig,
     pub(crate) sign_in: Arc<SignIn>,
+    /// What each request to the server carries.
+    headers: Arc<[(String, Secret)]>,
     known: Arc<Known>,
     pub(crate) all: SignIns,
 }
@@ -139,27 +149,24 @@ impl SignIns {
         }
     }
 
-    /// The sign-in of the server, or account of a server, with this URL and these variables of its own. Blocks the first time.
-    /// The error reads after "the server".
-    pub(crate) fn of_server(
-        &self,
-        server: &Arc<str>,
-        url: &str,
-        env: &[(String, Secret)],
-        config: SignInConfig,
-    ) -> Result<ServerSignIn, String> {
-        let url = Url::parse(url).map_err(|error| format!("has a URL that cannot be read: {error}"))?;
+    /// The sign-in of this server, or account of a server. Blocks the first time. The error reads after "the server".
+    pub(crate) fn of_server(&self, server: &Arc<str>, expanded: &Expanded) -> Result<ServerSignIn, String> {
+        let config = expanded.sign_in.clone();
+        let url = Url::parse(expanded.url.as_deref().unwrap_or_default());
+        let url = url.map_err(|error| format!("has a URL that cannot be read: {error}"))?;
         let place = Place { server: url, account: account::split(server).1.unwrap_or_default().to_owned() };
         let known = self
             .open(place)
             .map_err(|error| format!("could not be started: its sign-in cannot be read: {error}"))?;
-        known.network.set_own(env);
+        known.network.set_own(&expanded.env);
+        known.servers().insert(server.clone());
         if let Some(client_id) = &config.client_id {
             let noted = known.sign_in.note_secret(client_id, config.client_secret.as_ref());
             noted.map_err(|error| format!("could not be started: its sign-in cannot be changed: {error}"))?;
         }
         let (server, sign_in, all) = (server.clone(), known.sign_in.clone(), self.clone());
-        Ok(ServerSignIn { server, config, sign_in, known, all })
+        let headers = expanded.headers.clone().into();
+        Ok(ServerSignIn { server, config, sign_in, headers, known, all })
     }
 
     /// The sign-in of a server, or of an account of it, as it is configured. The error is a sentence.
@@ -174,8 +181,7 @@ impl SignIns {
         let opening = tokio::task::spawn_blocking(move || {
             let secrets = SecretStore::load(&home).map_err(|error| error.to_string())?;
             let config = config.expand(&vars, &secrets).map_err(|error| error.to_string())?;
-            let url = config.url.as_deref().unwrap_or_default();
-            let of_server = all.of_server(&server, url, &config.env, config.sign_in);
+            let of_server = all.of_server(&server, &config);
             of_server.map_err(|reason| format!("server \"{server}\" {reason}"))
         });
         opening.await.unwrap_or_else(|panic| Err(format!("BUG: {panic}")))
@@ -210,14 +216,25 @@ impl SignIns {
         let network = Arc::new(Network::new(self.shared.environment.clone()));
         let renewer = self.shared.renewals.through(network.clone());
         let sign_in = Arc::new(SignIn::open(self.shared.records.clone(), place.clone(), Arc::new(renewer))?);
-        let opened = Arc::new(Known { sign_in, network, preparing: tokio::sync::Mutex::default() });
+        let opened = Arc::new(Known {
+            sign_in,
+            servers: Mutex::default(),
+            refusing: Mutex::default(),
+            is_refused: AtomicBool::new(false),
+            network,
+            preparing: tokio::sync::Mutex::default(),
+        });
         // Somebody else may have been faster.
         Ok(self.known().entry(place).or_insert(opened).clone())
     }
 
     /// Forgets the tokens for an address, whether or not a server of the configuration has it. Returns whether there were
-    /// any. Blocks. The error is a sentence.
-    pub(crate) fn sign_out_of(&self, url: &str, account: Option<&str>) -> Result<bool, String> {
+    /// any, and the servers that have it. Blocks. The error is a sentence.
+    pub(crate) fn sign_out_of(
+        &self,
+        url: &str,
+        account: Option<&str>,
+    ) -> Result<(bool, Vec<Arc<str>>), String> {
         let unreadable = |error: io::Error| format!("the sign-ins cannot be read: {error}");
         let survey = self.survey().map_err(unreadable)?;
         let unread = survey.unread.into_iter().next();
@@ -237,21 +254,21 @@ impl SignIns {
         };
         let known = self.open(record.place.clone()).map_err(unreadable)?;
         self.shared.pending.forget(&record.place);
-        sign_out(&known.sign_in)
+        Ok((sign_out(&known.sign_in)?, known.list_servers()))
     }
 
     /// Finishes the sign-in that a browser comes back from, and returns the name of its server. The sign-in is over whatever
-    /// becomes of it. `hear` is told of the server before anybody who waits for the outcome.
+    /// becomes of it. `hear` is told of all servers that share it before anybody who waits for the outcome.
     pub(crate) async fn take_return(
         &self,
         returned: Returned,
-        hear: impl AsyncFnOnce(Arc<str>),
+        hear: impl AsyncFnOnce(Vec<Arc<str>>),
     ) -> Result<Arc<str>, SignInError> {
         let pending = self.shared.pending.take(&returned.state).ok_or(SignInError::UnknownState)?;
         let Pending { sign_in, waiting: Waiting { http, server, known }, outcome, .. } = pending;
-        let finished = settle(&known, sign_in.finish(&http, returned).await).await;
+        let finished = settle(&known.sign_in, sign_in.finish(&http, returned).await).await;
         if finished.is_ok() {
-            hear(server.clone()).await;
+            hear(known.list_servers()).await;
         }
         // Those who wait may have gone.
         let _ = outcome.send(Some(finished.as_ref().copied().map_err(ToString::to_string)));
@@ -271,7 +288,44 @@ impl SignIns {
     }
 }
 
+impl Known {
+    fn servers(&self) -> MutexGuard<'_, BTreeSet<Arc<str>>> {
+        self.servers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn list_servers(&self) -> Vec<Arc<str>> {
+        self.servers().iter().cloned().collect()
+    }
+
+    fn refusing(&self) -> MutexGuard<'_, BTreeSet<Arc<str>>> {
+        self.refusing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl ServerSignIn {
+    /// All servers that share the sign-in.
+    pub(crate) fn list_servers(&self) -> Vec<Arc<str>> {
+        self.known.list_servers()
+    }
+
+    /// Notes that the server refuses requests until somebody signs in. Returns whether that is news.
+    pub(crate) fn note_ended(&self) -> bool {
+        let mut refusing = self.known.refusing();
+        self.known.is_refused.store(true, Ordering::SeqCst);
+        refusing.insert(self.server.clone())
+    }
+
+    /// Notes that the server has taken a request. Returns whether that is news.
+    pub(crate) fn note_taken(&self) -> bool {
+        if !self.known.is_refused.load(Ordering::Relaxed) {
+            return false;
+        }
+        let mut refusing = self.known.refusing();
+        let is_news = refusing.remove(&self.server);
+        self.known.is_refused.store(!refusing.is_empty(), Ordering::SeqCst);
+        is_news
+    }
+
     /// Begins a sign-in in a browser, or joins the one that waits.
     pub(crate) async fn begin(&self, cause: Cause) -> Result<Begun, String> {
         let asked_at = Instant::now();
@@ -295,7 +349,7 @@ impl ServerSignIn {
         let place = self.sign_in.place().clone();
         let Prepared { http, discovered, identity, scopes, redirect } = prepared;
         let sign_in = PendingSignIn::begin(place, discovered, identity, scopes, &redirect);
-        let waiting = Waiting { http, server: self.server.clone(), known: self.sign_in.clone() };
+        let waiting = Waiting { http, server: self.server.clone(), known: self.known.clone() };
         Ok(pending.add(sign_in, waiting, self.config.clone(), wanted))
     }
 
@@ -344,7 +398,7 @@ impl ServerSignIn {
             let http = self.known.network.open(server).await?;
             let challenge = match challenge {
                 Some(challenge) => challenge,
-                None => probe(&http, server, &[]).await?.unwrap_or_default(),
+                None => probe(&http, server, &self.headers).await?.unwrap_or_default(),
             };
             let discovered = discover(&http, server, &challenge).await?;
             let limit = self.config.scopes.as_ref().map(|scopes| scopes.iter().map(String::as_str).collect());

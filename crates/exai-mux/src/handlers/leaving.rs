@@ -27,6 +27,7 @@ impl Router {
         self.calls.forget_client(client_id);
         self.questions.forget_client(client_id);
         self.awaited_inputs.forget_client(client_id);
+        self.awaited_sign_ins.forget_client(client_id);
         self.list_aggregations.forget_client(client_id);
         self.list_changed_notices.forget(client_id);
         self.servers.forget_client(client_id);

@@ -7,7 +7,7 @@
 use std::ops::Range;
 use std::time::Instant;
 
-use exai_proto::answer::URL_ELICITATION_REQUIRED;
+use exai_proto::answer::{SIGN_IN_KIND, URL_ELICITATION_REQUIRED};
 use exai_proto::json;
 use exai_proto::modern::{MISSING_CAPABILITY, error_code};
 use exai_proto::{Message, answer};
@@ -19,7 +19,6 @@ use crate::router::Router;
 use crate::router::calls::{Call, CallState};
 use crate::router::event_context::EventContext;
 use crate::router::parked_calls::{Claim, ParkedAt, ParkedCall};
-use crate::server::health::Health;
 use crate::types::capability::ClientCapability;
 use crate::types::client_context::ClientContext;
 use crate::types::event::Down;
@@ -27,6 +26,15 @@ use crate::types::ids::{CallId, ClientId};
 
 /// The first part of the keys of addresses that are to be opened.
 const ADDRESS_KEY: &str = "address-";
+
+/// Why a user is to open a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Why {
+    /// To sign in, which exai notices.
+    SignIn,
+    /// The server knows.
+    Server,
+}
 
 impl Router {
     /// Takes a request of the modern era that is made again after its client was asked to open an address for a server of
@@ -38,10 +46,12 @@ impl Router {
         message: &Message,
         cx: &mut EventContext<'_>,
     ) -> Resumed {
-        if self.take_opened_call(call_id, message).is_none() {
+        let Some(ParkedCall { at: ParkedAt::Nowhere { sign_in_wanted_at }, .. }) =
+            self.take_opened_call(call_id, message)
+        else {
             return Resumed::NotParked;
-        }
-        self.go_on_after_page(call_id, server, message, cx)
+        };
+        self.go_on_after_page(call_id, server, (message, sign_in_wanted_at), cx)
     }
 
     fn take_opened_call(&mut self, call_id: CallId, message: &Message) -> Option<ParkedCall> {
@@ -49,7 +59,7 @@ impl Router {
         let context = self.calls.get(call_id)?.context.clone();
         let claim = Claim { client: self.claimant(call_id.client), digest: digest(message, &context) };
         let state = json::string(message.bytes(), place)?;
-        let is_nowhere = |at: &ParkedAt| matches!(at, ParkedAt::Nowhere);
+        let is_nowhere = |at: &ParkedAt| matches!(at, ParkedAt::Nowhere { .. });
         self.parked_calls.take_claimed(&state, claim, is_nowhere)
     }
 
@@ -58,7 +68,7 @@ impl Router {
         &mut self,
         call_id: CallId,
         server: &str,
-        message: &Message,
+        (message, sign_in_wanted_at): (&Message, Option<Instant>),
         cx: &mut EventContext<'_>,
     ) -> Resumed {
         if is_declined(message) {
@@ -68,19 +78,26 @@ impl Router {
             }
             return Resumed::Done;
         }
-        without_input(message).map_or(Resumed::NotParked, Resumed::Anew)
+        let anew = |message| Resumed::Anew { message, sign_in_wanted_at };
+        without_input(message).map_or(Resumed::NotParked, anew)
     }
 
-    /// Lets a call that its client has made again wait until somebody has signed in at the server, if that is what it needs.
-    /// Returns the call if it is to go on now.
+    /// Lets a call that its client has made again wait until somebody has signed in, if that was wanted at this time and
+    /// nobody has since. Returns the call if it is to go on now.
     pub(crate) fn await_sign_in(
         &mut self,
         server: &str,
         queued: QueuedRequest,
+        wanted_at: Option<Instant>,
         time: Instant,
     ) -> Option<QueuedRequest> {
-        let known = self.servers.get(server).filter(|server| Health::wants_sign_in(&server.health));
-        let Some(known) = known else { return Some(queued) };
+        let (Some(wanted_at), Some(known)) = (wanted_at, self.servers.get(server)) else {
+            return Some(queued);
+        };
+        let has_signed_in = known.signed_in_at.is_some_and(|at| at >= wanted_at);
+        if has_signed_in || !self.awaited_sign_ins.has_room(queued.message.bytes().len()) {
+            return Some(queued);
+        }
         self.calls.move_call(queued.call, CallState::AwaitingSignIn);
         self.awaited_sign_ins.add(known.policy.name.clone(), queued, time + SIGN_IN_WAIT);
         None
@@ -118,16 +135,19 @@ impl Router {
         let wanted = wanted.map(|params| String::from_utf8_lossy(&text[params]).into_owned());
         let wanted: Vec<String> = wanted.take(MAX_INPUT_REQUESTS).collect();
         let said = json::find(text, error.clone(), "message").and_then(|at| json::string(text, at));
-        self.ask_to_open((call_id.client, call), &wanted, said.as_deref(), cx);
+        let kind =
+            json::find_path(text, error.clone(), &["data", "kind"]).and_then(|at| json::string(text, at));
+        let why = if kind.as_deref() == Some(SIGN_IN_KIND) { Why::SignIn } else { Why::Server };
+        self.ask_to_open((call_id.client, call), (&wanted, why), said.as_deref(), cx);
         true
     }
 
     /// Answers a call of the modern era that its client is to ask the user to open addresses first: `wanted` are the parameters
     /// of these questions. If it cannot, or there is no room, the call fails with what `said` says about it.
-    pub(crate) fn ask_to_open(
+    pub(super) fn ask_to_open(
         &mut self,
         (client, call): (ClientId, Call),
-        wanted: &[String],
+        (wanted, why): (&[String], Why),
         said: Option<&str>,
         cx: &mut EventContext<'_>,
     ) {
@@ -146,7 +166,8 @@ impl Router {
         let requests: Vec<String> = wanted.iter().enumerate().map(request).collect();
         let state = self.parked_calls.mint_state();
         cx.answer(client, call.id.clone(), write_input_required(&call.id, &requests.join(","), &state));
-        let (until, at) = (cx.time + INPUT_TIMEOUT, ParkedAt::Nowhere);
+        let sign_in_wanted_at = (why == Why::SignIn).then_some(cx.time);
+        let (until, at) = (cx.time + INPUT_TIMEOUT, ParkedAt::Nowhere { sign_in_wanted_at });
         self.parked_calls.add(state, ParkedCall { claim, context: call.context, by: client, until, at });
     }
 }

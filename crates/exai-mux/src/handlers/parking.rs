@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Instant;
 
 use exai_proto::json;
 use exai_proto::modern::MISSING_CAPABILITY;
@@ -31,7 +32,11 @@ pub(crate) enum Resumed {
     /// It is no request that was made before.
     NotParked,
     /// It is to be sent like a new one.
-    Anew(Message),
+    Anew {
+        message: Message,
+        /// When its client was asked to have its user sign in, if it was asked for that.
+        sign_in_wanted_at: Option<Instant>,
+    },
     /// It goes on, or was answered.
     Done,
 }
@@ -198,7 +203,7 @@ impl Router {
             ParkedAt::Leg { instance, .. } => {
                 instances.server_of(*instance).is_none_or(|name| &*name == server)
             }
-            ParkedAt::Nowhere => true,
+            ParkedAt::Nowhere { .. } => true,
         };
         let parked = state.and_then(|state| self.parked_calls.take_claimed(&state, claim, is_here));
         let Some(ParkedCall { at, .. }) = parked else {
@@ -207,8 +212,13 @@ impl Router {
             }
             return Resumed::Done;
         };
-        let ParkedAt::Leg { instance: instance_id, number, on_success, mut questions, answer } = at else {
-            return self.go_on_after_page(call_id, server, message, cx);
+        let (instance_id, number, on_success, mut questions, answer) = match at {
+            ParkedAt::Leg { instance, number, on_success, questions, answer } => {
+                (instance, number, on_success, questions, answer)
+            }
+            ParkedAt::Nowhere { sign_in_wanted_at } => {
+                return self.go_on_after_page(call_id, server, (message, sign_in_wanted_at), cx);
+            }
         };
         let said = |question: &Message| json::find(text, params.input_responses.clone()?, &key_of(question)?);
         questions.retain(|question| match (said(question), id_of(question)) {

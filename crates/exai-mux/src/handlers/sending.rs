@@ -46,9 +46,9 @@ impl Router {
         };
         match resumed {
             Resumed::NotParked => {}
-            Resumed::Anew(message) => {
+            Resumed::Anew { message, sign_in_wanted_at } => {
                 let again = QueuedRequest { message, ..queued };
-                let Some(now) = self.await_sign_in(server, again, cx.time) else { return };
+                let Some(now) = self.await_sign_in(server, again, sign_in_wanted_at, cx.time) else { return };
                 queued = now;
             }
             Resumed::Done => return,

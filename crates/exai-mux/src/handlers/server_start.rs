@@ -121,6 +121,7 @@ impl Router {
     /// Lets a server be started that was held back, and starts it. Instances that run stay.
     pub(crate) fn recover_server(&mut self, server: &str, cx: &mut EventContext<'_>) {
         let Some(known) = self.servers.get_mut(server) else { return };
+        known.signed_in_at = Some(cx.time);
         known.health.reset();
         known.list_health.became_ready();
         self.resume_after_sign_in(server, cx);

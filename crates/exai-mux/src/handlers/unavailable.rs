@@ -3,7 +3,7 @@
 
 use exai_proto::answer;
 
-use crate::handlers::opening_pages::can_open;
+use crate::handlers::opening_pages::{Why, can_open};
 use crate::instance::fair_queue::QueuedRequest;
 use crate::router::Router;
 use crate::router::event_context::EventContext;
@@ -39,7 +39,7 @@ impl Router {
             {
                 call.request = Some(queued.message.clone());
                 let params = answer::write_url_elicitation(&page, &message);
-                self.ask_to_open((client, call), &[params], Some(&message), cx);
+                self.ask_to_open((client, call), (&[params], Why::SignIn), Some(&message), cx);
             }
             // Nothing else may ask for input.
             Era::Modern => cx.unavailable(client, &call.id, server, why),

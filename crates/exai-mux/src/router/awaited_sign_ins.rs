@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::instance::fair_queue::QueuedRequest;
-use crate::types::ids::CallId;
+use crate::limits::MAX_AWAITED_SIGN_IN_BYTES;
+use crate::types::ids::{CallId, ClientId};
 
 /// These calls, the oldest first. Each is one of the calls of its client, whose number is bounded.
 #[derive(Debug, Default)]
@@ -18,12 +19,22 @@ struct AwaitedSignIn {
 }
 
 impl AwaitedSignIns {
+    /// Whether a message of this length may wait.
+    pub(crate) fn has_room(&self, bytes: usize) -> bool {
+        let held: usize = self.0.iter().map(|waiting| waiting.queued.message.bytes().len()).sum();
+        held + bytes <= MAX_AWAITED_SIGN_IN_BYTES
+    }
+
     pub(crate) fn add(&mut self, server: Arc<str>, queued: QueuedRequest, until: Instant) {
         self.0.push(AwaitedSignIn { server, queued, until });
     }
 
     pub(crate) fn remove_call(&mut self, call: CallId) {
         self.0.retain(|waiting| waiting.queued.call != call);
+    }
+
+    pub(crate) fn forget_client(&mut self, client: ClientId) {
+        self.0.retain(|waiting| waiting.queued.call.client != client);
     }
 
     /// Takes those of a server.

@@ -61,7 +61,10 @@ pub(crate) enum ParkedAt {
         answer: Option<Message>,
     },
     /// Nowhere: the request is made anew.
-    Nowhere,
+    Nowhere {
+        /// When the client was asked to have its user sign in, if it was asked for that.
+        sign_in_wanted_at: Option<Instant>,
+    },
 }
 
 impl ParkedCall {
@@ -124,7 +127,7 @@ impl ParkedCalls {
             ParkedAt::Leg { questions, answer, .. } => {
                 questions.iter().chain(answer).map(|message| message.bytes().len()).sum()
             }
-            ParkedAt::Nowhere => 0,
+            ParkedAt::Nowhere { .. } => 0,
         };
         let gathered = self.gathering.values().flat_map(|(questions, _)| questions);
         let kept: usize = self.by_state.values().map(of_call).sum::<usize>()

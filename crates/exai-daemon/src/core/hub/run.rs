@@ -107,7 +107,11 @@ impl Hub {
             HubEvent::Ask(question) => self.answer_question(question),
             HubEvent::Loaded { outcome, reply } => self.load_configuration(outcome, reply),
             HubEvent::Known(servers) => self.learn_discoveries(servers),
-            HubEvent::SignedIn { server } => self.route(Event::Recovered { server }),
+            HubEvent::SignedIn { servers } => {
+                for server in servers {
+                    self.route(Event::Recovered { server });
+                }
+            }
             HubEvent::Warm { server } => {
                 for server in self.places_of(&server) {
                     self.route(Event::WarmUp { server });

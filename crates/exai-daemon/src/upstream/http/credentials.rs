@@ -86,6 +86,16 @@ impl Credentials {
         Ok((headers, token))
     }
 
+    /// Notes that the server refuses requests until somebody signs in. Returns whether that is news.
+    pub(super) fn note_ended(&self) -> bool {
+        self.sign_in.as_ref().is_some_and(ServerSignIn::note_ended)
+    }
+
+    /// Notes that the server has taken a request. Returns whether that is news.
+    pub(super) fn note_taken(&self) -> bool {
+        self.sign_in.as_ref().is_some_and(ServerSignIn::note_taken)
+    }
+
     /// Notices the next sign-in at the server. `None` where nobody signs in.
     pub(super) fn watch_sign_ins(&self) -> Option<watch::Receiver<()>> {
         Some(self.sign_in.as_ref()?.sign_in.watch())

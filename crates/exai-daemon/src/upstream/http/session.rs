@@ -84,8 +84,6 @@ struct State {
     answers_come: AnswersCome,
     /// Whether the server has introduced itself, in either era.
     is_introduced: bool,
-    /// Whether the hub was told that the sign-in has ended, and nothing else since.
-    has_sign_in_ended: bool,
     /// The headers of a session of the legacy era, besides those of each request.
     id: Option<HeaderValue>,
     version: Option<HeaderValue>,
@@ -116,7 +114,6 @@ impl ServerSession {
             path: place.path.clone(),
             answers_come: AnswersCome::WithThePost,
             is_introduced: false,
-            has_sign_in_ended: false,
             id: None,
             version: None,
         });
@@ -224,9 +221,7 @@ impl ServerSession {
             let _ = self.broken.try_send(ConversationEvent::SignedOut(wanted));
             return;
         }
-        let has_ended =
-            wanted.cause == Cause::Wanted && !std::mem::replace(&mut self.state().has_sign_in_ended, true);
-        if has_ended {
+        if wanted.cause == Cause::Wanted && self.credentials.note_ended() {
             self.report(ConversationEvent::SignInEnded(wanted.clone())).await;
         }
         let Some(page) = &wanted.page else {
@@ -239,7 +234,7 @@ impl ServerSession {
 
     /// Notes that the server has taken a request.
     async fn note_taken(&self) {
-        if std::mem::take(&mut self.state().has_sign_in_ended) {
+        if self.credentials.note_taken() {
             self.report(ConversationEvent::SignInTaken).await;
         }
     }

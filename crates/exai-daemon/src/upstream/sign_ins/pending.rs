@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use exai_auth::{AuthHttp, PendingSignIn, Place, Scopes, SignIn};
+use exai_auth::{AuthHttp, PendingSignIn, Place, Scopes};
 use exai_config::SignInConfig;
 use exai_os::clock;
 use tokio::sync::watch;
 
+use super::Known;
 use crate::limits::{MAX_PENDING_SIGN_INS, SIGN_IN_PAGE_TIMEOUT};
 
 /// What becomes of a sign-in: `None` until then, then the error.
@@ -18,7 +19,7 @@ type Outcome = watch::Receiver<Option<Result<(), String>>>;
 pub(super) struct Waiting {
     pub(super) http: AuthHttp,
     pub(super) server: Arc<str>,
-    pub(super) known: Arc<SignIn>,
+    pub(super) known: Arc<Known>,
 }
 
 /// A sign-in that waits.
@@ -67,7 +68,7 @@ impl PendingTable {
     pub(super) fn find(&self, place: &Place, config: &SignInConfig, wanted: &Scopes) -> Option<Begun> {
         let table = self.table();
         let fits = |pending: &&Pending| {
-            pending.waiting.known.place() == place
+            pending.waiting.known.sign_in.place() == place
                 && pending.config == *config
                 && wanted.is_within(&pending.wanted)
         };
@@ -103,7 +104,7 @@ impl PendingTable {
 
     /// Ends those of this place.
     pub(super) fn forget(&self, place: &Place) {
-        self.table().retain(|_, pending| pending.waiting.known.place() != place);
+        self.table().retain(|_, pending| pending.waiting.known.sign_in.place() != place);
     }
 
     /// Takes the sign-in with this state: it is good for one return.
