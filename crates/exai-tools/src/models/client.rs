@@ -11,7 +11,7 @@ use exai_net::{Connector, Proxies, Security, Tls, TlsUnavailable};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper_util::client::legacy;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::rt::TokioExecutor;
 
 use super::answer::{AnswerReader, News, Whole};
 use super::body::body_of;
@@ -22,8 +22,7 @@ use super::fault::{Fault, WEB_PAGE, Wait};
 use super::foreign_text::Cleaner;
 use super::gate::Gate;
 use super::limits::{
-    END_OF_BODY_WAIT, FIRST_RETRY_WAIT, IDLE_CONNECTION_TIMEOUT, LIST_TIMEOUT, LONGEST_RETRY_AFTER,
-    MAX_IDLE_CONNECTIONS, MAX_KNOWN_PROVIDERS, MAX_LIST_BYTES, MAX_RETRIES,
+    FIRST_RETRY_WAIT, LIST_TIMEOUT, LONGEST_RETRY_AFTER, MAX_KNOWN_PROVIDERS, MAX_LIST_BYTES, MAX_RETRIES,
 };
 use super::request::{ModelAnswer, ModelRequest, StreamProgress};
 
@@ -184,11 +183,9 @@ impl Client {
             Security::Plain
         };
         let connector = Connector::new(security, provider.connect_timeout, self.proxies.clone());
-        let http = legacy::Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE_CONNECTION_TIMEOUT)
-            .pool_max_idle_per_host(MAX_IDLE_CONNECTIONS)
-            .build(connector);
+        // No connection is used again: servers close theirs at any time, and of a request that meets such an end nobody knows
+        // whether it has cost something. A new connection takes little next to an answer.
+        let http = legacy::Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector);
         let gate = known.map_or_else(|| Gate::new(provider.max_concurrency), |known| Arc::clone(&known.gate));
         gate.resize(provider.max_concurrency);
         let endpoint = Endpoint { gate, http, made_for };
@@ -265,9 +262,6 @@ async fn read(
         let is_over = news.is_over;
         tell(reader, news);
         if is_over {
-            // Where the end of the body is at hand, the connection can be used again.
-            let ending = async { while let Some(Ok(_)) = body.frame().await {} };
-            let _ = tokio::time::timeout(END_OF_BODY_WAIT, ending).await;
             break None;
         }
     };

@@ -21,13 +21,6 @@ pub const MAX_RETRIES: u32 = 3;
 pub const FIRST_RETRY_WAIT: Duration = Duration::from_millis(400);
 /// The longest `Retry-After` that is waited for. An endpoint that wants more gets no retry.
 pub const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(30);
-/// How long the end of the body is waited for once the answer is complete, so that the connection can be used again.
-pub const END_OF_BODY_WAIT: Duration = Duration::from_millis(20);
-
-/// How long an unused connection is kept.
-pub const IDLE_CONNECTION_TIMEOUT: Duration = Duration::from_secs(30);
-/// How many unused connections to one provider are kept.
-pub const MAX_IDLE_CONNECTIONS: usize = 8;
 
 /// How long a provider may take for its list of models.
 pub const LIST_TIMEOUT: Duration = Duration::from_secs(3);

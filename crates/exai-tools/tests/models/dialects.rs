@@ -113,6 +113,8 @@ fn the_first_token_is_told_at_once() {
         delays.sort_unstable();
         println!("the first token was told after {delays:?}");
         assert!(delays[delays.len() / 2] < Duration::from_millis(10), "{delays:?}");
-        assert_eq!(endpoint.connections(), 1, "a connection is used again");
+        // A server may be closing the connection that it has just answered on, and a call that meets that may have cost.
+        let requests = endpoint.requests().len();
+        assert_eq!(endpoint.connections(), requests, "no connection is used again");
     });
 }
