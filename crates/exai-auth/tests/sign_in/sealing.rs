@@ -241,6 +241,18 @@ fn a_key_that_is_gone_is_told_from_one_that_cannot_be_had_and_a_new_sign_in_make
     assert_eq!(records(&play, &keyring).count_sealed().unwrap(), 2);
 }
 
+#[test]
+fn a_keyring_that_is_reset_under_a_daemon_gets_the_key_again_with_the_next_sign_in() {
+    let play = Play::start(Options::default());
+    let keyring = Keyring::new();
+    let sign_in = open(&play, &keyring);
+    sign_in.adopt(block_on(play.sign_in())).unwrap();
+    let key = keyring.inside().key.take();
+    sign_in.adopt(block_on(play.sign_in())).unwrap();
+    assert_eq!(keyring.inside().key, key);
+    assert!(matches!(open(&play, &keyring).standing(), Standing::SignedIn { .. }));
+}
+
 /// A daemon that has not renewed anything yet.
 fn open_without_key(play: &Play, keyring: &Arc<Keyring>) -> Arc<SignIn> {
     let renewing = Records::with_key(play.records().dir(), None);

@@ -6,14 +6,14 @@
 
 pub(crate) mod adoption;
 mod entry;
+mod known;
 mod network;
 mod pending;
 mod plan;
 mod renewer;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -29,6 +29,8 @@ use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 use url::Url;
 
+pub(crate) use self::known::Cause;
+use self::known::{FailedToBegin, Known};
 use self::network::Network;
 pub(crate) use self::pending::Begun;
 use self::pending::{Pending, PendingTable, Waiting};
@@ -59,29 +61,6 @@ struct Shared {
     pending: PendingTable,
 }
 
-#[derive(Debug)]
-struct Known {
-    sign_in: Arc<SignIn>,
-    /// The servers that have asked for it: each of them hears when somebody has signed in or out.
-    servers: Mutex<BTreeSet<Arc<str>>>,
-    /// Those of them that refuse requests until somebody signs in.
-    refusing: Mutex<BTreeSet<Arc<str>>>,
-    /// Whether there are any: each request asks.
-    is_refused: AtomicBool,
-    /// The way to the network, as the server has it.
-    network: Arc<Network>,
-    /// Held while a sign-in is prepared: who comes second finds the page of the first, or hears of its failure.
-    preparing: tokio::sync::Mutex<Option<FailedToBegin>>,
-}
-
-/// How the last sign-in could not begin.
-#[derive(Debug)]
-struct FailedToBegin {
-    at: Instant,
-    cause: Cause,
-    why: String,
-}
-
 /// One server's sign-in, as its conversations use it.
 #[derive(Debug, Clone)]
 pub(crate) struct ServerSignIn {
@@ -98,16 +77,6 @@ pub(crate) struct ServerSignIn {
 pub(crate) struct BegunDevice {
     pub(crate) device: PendingDevice,
     http: AuthHttp,
-}
-
-/// Why a sign-in begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Cause {
-    /// A person asks for it, or the server takes no token that there is.
-    Wanted,
-    /// The server takes the token, and wants more scopes. What was asked for in vain is not asked for again, or a client that
-    /// opens every page would do so for ever (MCP 2025-11-25, authorization, scope challenge handling).
-    ScopesMissing,
 }
 
 /// How a person signs in.
@@ -216,14 +185,7 @@ impl SignIns {
         let network = Arc::new(Network::new(self.shared.environment.clone()));
         let renewer = self.shared.renewals.through(network.clone());
         let sign_in = Arc::new(SignIn::open(self.shared.records.clone(), place.clone(), Arc::new(renewer))?);
-        let opened = Arc::new(Known {
-            sign_in,
-            servers: Mutex::default(),
-            refusing: Mutex::default(),
-            is_refused: AtomicBool::new(false),
-            network,
-            preparing: tokio::sync::Mutex::default(),
-        });
+        let opened = Arc::new(Known::new(sign_in, network));
         // Somebody else may have been faster.
         Ok(self.known().entry(place).or_insert(opened).clone())
     }
@@ -288,20 +250,6 @@ impl SignIns {
     }
 }
 
-impl Known {
-    fn servers(&self) -> MutexGuard<'_, BTreeSet<Arc<str>>> {
-        self.servers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn list_servers(&self) -> Vec<Arc<str>> {
-        self.servers().iter().cloned().collect()
-    }
-
-    fn refusing(&self) -> MutexGuard<'_, BTreeSet<Arc<str>>> {
-        self.refusing.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 impl ServerSignIn {
     /// All servers that share the sign-in.
     pub(crate) fn list_servers(&self) -> Vec<Arc<str>> {
@@ -310,20 +258,12 @@ impl ServerSignIn {
 
     /// Notes that the server refuses requests until somebody signs in. Returns whether that is news.
     pub(crate) fn note_ended(&self) -> bool {
-        let mut refusing = self.known.refusing();
-        self.known.is_refused.store(true, Ordering::SeqCst);
-        refusing.insert(self.server.clone())
+        self.known.note_ended(&self.server)
     }
 
     /// Notes that the server has taken a request. Returns whether that is news.
     pub(crate) fn note_taken(&self) -> bool {
-        if !self.known.is_refused.load(Ordering::Relaxed) {
-            return false;
-        }
-        let mut refusing = self.known.refusing();
-        let is_news = refusing.remove(&self.server);
-        self.known.is_refused.store(!refusing.is_empty(), Ordering::SeqCst);
-        is_news
+        self.known.note_taken(&self.server)
     }
 
     /// Begins a sign-in in a browser, or joins the one that waits.

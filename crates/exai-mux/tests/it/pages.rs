@@ -5,7 +5,7 @@ use std::time::Duration;
 use exai_mux::{Down, Endpoint, Event, InstanceId, See};
 use serde_json::{Value, json};
 
-use crate::eras::{modern, request};
+use crate::eras::{modern, number, request, with_modern_server};
 use crate::support::{Bench, only};
 
 const PAGE: &str = "https://as.example/authorize";
@@ -112,4 +112,23 @@ fn a_sign_in_that_ends_ends_no_call_and_is_over_when_the_server_answers_again() 
     assert!(bench.router.is_busy(), "the call is under way");
     sign_in(&mut bench);
     assert_eq!(bench.router.servers(bench.now).remove(0).health.reason(), None);
+}
+
+#[test]
+fn a_running_server_that_wants_one_scope_more_is_waited_for_too() {
+    let mut bench = with_modern_server();
+    let sent = bench.says(1, &call(5, ""));
+    let refuse = |number: u64, kind: &str| {
+        let wanted = json!({"mode": "url", "url": PAGE, "message": "sign in", "elicitationId": "e"});
+        json!({"jsonrpc": "2.0", "id": number, "error": {"code": -32042, "message": "sign in",
+            "data": {"elicitations": [wanted], "kind": kind}}})
+        .to_string()
+    };
+    let asked = only(&bench.server_says(0, &refuse(number(&sent, "server 0"), "sign_in")), "client 1");
+    assert_eq!(bench.says(1, &again(6, &asked, "accept")), [""; 0], "it waits");
+    let mut sent = sign_in(&mut bench);
+    sent.retain(|line| line.contains("tools/call"));
+    // What the server itself wants opened is its own business: it is asked at once.
+    let asked = only(&bench.server_says(0, &refuse(number(&sent, "server 0"), "other")), "client 1");
+    assert_eq!(only(&bench.says(1, &again(7, &asked, "accept")), "server 0")["method"], "tools/call");
 }

@@ -9,7 +9,7 @@ use exai_config::SignInConfig;
 use exai_os::clock;
 use tokio::sync::watch;
 
-use super::Known;
+use super::known::Known;
 use crate::limits::{MAX_PENDING_SIGN_INS, SIGN_IN_PAGE_TIMEOUT};
 
 /// What becomes of a sign-in: `None` until then, then the error.

@@ -112,3 +112,34 @@ fn tokens_of_a_server_that_was_removed_can_be_forgotten() {
     let nobody = instance.exai(&["logout", "http://127.0.0.1:1/mcp"]);
     assert!(text(&nobody.stderr).contains("nobody has signed in at"), "{nobody:?}");
 }
+
+#[test]
+fn servers_with_one_address_are_signed_in_and_out_together() {
+    let server = AuthorizationServer::start(Options::default());
+    let url = json!(server.url("/mcp"));
+    let instance = Instance::new(&format!("[servers.far]\nurl = {url}\n[servers.twin]\nurl = {url}\n"));
+    let mut clients = ["far", "twin"].map(|name| {
+        let mut client = Client::start(instance.command(&["shim", "--server", name]));
+        client.initialize(&json!({}));
+        assert!(whoami(&mut client)["error"].is_object());
+        client
+    });
+    let states = || {
+        let status = instance.status();
+        let servers = status["servers"].as_array().expect("servers").clone();
+        servers.iter().take(2).map(|server| server["state"].to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(states(), [r#""signed_out""#; 2]);
+    let login = Login::begin(&instance, "far", &[]);
+    follow(&login.page);
+    login.succeeds();
+    eventually("both are not signed out", LIMIT, || !states().contains(&r#""signed_out""#.to_owned()));
+    for client in &mut clients {
+        assert!(whoami(client)["result"].is_object());
+    }
+    instance.ends(0, &["logout", "twin"]);
+    for client in &mut clients {
+        assert!(whoami(client)["error"].is_object());
+    }
+    assert_eq!(server.seen().pages, 1);
+}
