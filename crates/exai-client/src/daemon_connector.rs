@@ -183,6 +183,20 @@ impl DaemonConnector {
         }
     }
 
+    /// The same until `deadline`: a daemon that lives and cannot be joined yet is waited for. One that was started before the
+    /// spawn lock was taken may still wait for its predecessor's end, and be faster than the one that is started here.
+    pub fn start_or_join(&self, starting: &HeldLock, deadline: Instant) -> Result<Link, ConnectError> {
+        let mut pause = RetryPause::new();
+        loop {
+            if let Some(link) = self.start_and_join(starting, deadline)? {
+                return Ok(link);
+            }
+            if !pause.sleep(deadline) {
+                return Err(self.unreachable("it is starting, stopping, or hangs".to_owned()));
+            }
+        }
+    }
+
     /// Whether a daemon lives, ready or not.
     pub fn daemon_lives(&self) -> Result<bool, ConnectError> {
         let path = self.home.instance_lock();

@@ -37,9 +37,7 @@ fn restart_daemon(printer: &Printer) -> Result<u8, Error> {
         None => printer.line("no exai daemon was running")?,
     }
     printer.progress("starting the daemon…");
-    let link = connector.start_and_join(&starting, Instant::now() + START_TIMEOUT)?.ok_or_else(|| {
-        Error::failed("another daemon was started meanwhile").hint("`exai status` says what is there")
-    })?;
+    let link = connector.start_or_join(&starting, Instant::now() + START_TIMEOUT)?;
     printer.headline(&format!("exai is running (pid {})", link.daemon().pid))?;
     Ok(exit::DONE)
 }

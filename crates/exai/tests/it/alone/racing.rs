@@ -365,3 +365,23 @@ fn stop_and_restart_can_be_repeated_and_done_at_once() {
     instance.ends(0, &["stop"]);
     nothing_is_left(&instance, "after all");
 }
+
+#[test]
+fn a_daemon_that_waits_for_its_turn_fails_no_restart() {
+    let instance = Instance::new("");
+    instance.ends(0, &["start"]);
+    let mut waiting = Vec::new();
+    for _ in 0..3 {
+        let before = pid(&instance);
+        // It waits for the lock for two seconds, as one does whose starter has gone, and may be the next daemon.
+        waiting.push(spawn(&instance, "serve"));
+        thread::sleep(Duration::from_millis(60));
+        instance.ends(0, &["restart"]);
+        assert_ne!(pid(&instance), before);
+    }
+    instance.ends(0, &["stop"]);
+    for child in waiting {
+        child.wait_with_output().expect("it ends");
+    }
+    nothing_is_left(&instance, "after all");
+}
