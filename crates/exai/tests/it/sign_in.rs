@@ -194,26 +194,31 @@ fn a_client_that_can_show_a_page_is_asked_to_and_hears_of_the_tools() {
     assert_eq!(server.seen().pages, 1);
 }
 
+/// A call of the modern era that was answered with a page, the page, and the call as it comes again with this action.
+fn ask_for_page(client: &mut Client, action: &str) -> (String, Value) {
+    let mut call = json!({"name": "whoami", "arguments": {}});
+    add_modern_meta(&mut call, "modern", can_open());
+    let asked = client.ask("tools/call", &call);
+    let result = &asked["result"];
+    let question = result["inputRequests"].as_object().and_then(|all| all.iter().next());
+    let (key, question) = question.unwrap_or_else(|| panic!("no question: {asked}"));
+    assert_eq!(
+        (&question["method"], &question["params"]["mode"]),
+        (&json!("elicitation/create"), &json!("url"))
+    );
+    let page = question["params"]["url"].as_str().expect("a page").to_owned();
+    call["inputResponses"] = json!({key: {"action": action}});
+    call["requestState"] = result["requestState"].clone();
+    (page, call)
+}
+
 #[test]
 fn a_modern_client_is_asked_for_input_and_its_call_goes_on() {
     let server = AuthorizationServer::start(Options::default());
     let instance = hosting(&server.url("/mcp"), "");
     let mut client = Client::start(instance.command(&["shim", "--server", "far"]));
-    let mut call = json!({"name": "whoami", "arguments": {}});
-    add_modern_meta(&mut call, "modern", can_open());
-    let asked = client.ask("tools/call", &call);
-    let result = &asked["result"];
-    assert_eq!(result["resultType"], "input_required", "{asked}");
-    let (key, question) =
-        result["inputRequests"].as_object().and_then(|all| all.iter().next()).expect("a question");
-    assert_eq!(
-        (&question["method"], &question["params"]["mode"]),
-        (&json!("elicitation/create"), &json!("url"))
-    );
-    let page = question["params"]["url"].as_str().expect("a page");
-    assert_eq!(follow(page).status, 200);
-    call["inputResponses"] = json!({key: {"action": "accept"}});
-    call["requestState"] = result["requestState"].clone();
+    let (page, call) = ask_for_page(&mut client, "accept");
+    assert_eq!(follow(&page).status, 200);
     let answer = client.ask("tools/call", &call);
     assert!(answer["result"]["content"].is_array(), "{answer}");
     // A state is good for one use: the server is asked what it means, and knows nothing of it.

@@ -4,26 +4,12 @@ use exai_test::authorization_server::{AuthorizationServer, Options, Resource, fo
 use exai_test::eventually;
 use serde_json::{Value, json};
 
-use super::{Login, can_open, whoami};
+use super::{Login, ask_for_page, can_open, whoami};
 use crate::remote::hosting;
 use crate::support::{Client, Instance, LIMIT, add_modern_meta, text};
 
 fn state(instance: &Instance) -> Value {
     instance.status()["servers"][0]["state"].clone()
-}
-
-/// A call of the modern era that was answered with a page, the page, and the call as it comes again with this action.
-fn ask_for_page(client: &mut Client, action: &str) -> (String, Value) {
-    let mut call = json!({"name": "whoami", "arguments": {}});
-    add_modern_meta(&mut call, "modern", can_open());
-    let asked = client.ask("tools/call", &call);
-    let result = &asked["result"];
-    let question = result["inputRequests"].as_object().and_then(|all| all.iter().next());
-    let (key, question) = question.unwrap_or_else(|| panic!("no question: {asked}"));
-    let page = question["params"]["url"].as_str().expect("a page").to_owned();
-    call["inputResponses"] = json!({key: {"action": action}});
-    call["requestState"] = result["requestState"].clone();
-    (page, call)
 }
 
 #[test]
