@@ -126,7 +126,7 @@ impl Identity {
     }
 
     /// Whether it is a registration of ours that is good at this authorization server, with this callback.
-    pub(crate) fn is_reusable(&self, discovered: &Discovered, redirect: &Url) -> bool {
+    fn is_reusable(&self, discovered: &Discovered, redirect: &Url) -> bool {
         self.registered == Registered::Dynamically
             && self.issuer == discovered.issuer
             && self.redirect == redirect.as_str()
@@ -178,9 +178,45 @@ impl Discovered {
     }
 }
 
+/// Who we can be at an authorization server.
+pub(crate) enum Choice<'a> {
+    /// As configured.
+    Configured(Identity),
+    /// As an earlier sign-in has registered there.
+    Known(&'a Identity),
+    /// By a registration here.
+    Registers(&'a Url),
+    /// Only a person can register us.
+    ByHand,
+}
+
+/// The first of these that is possible. What an earlier sign-in at another authorization server has registered is not used.
+pub(crate) fn choose<'a>(
+    discovered: &'a Discovered,
+    configured: Option<(&str, Option<&Secret>)>,
+    earlier: Option<&'a Identity>,
+    redirect: &Url,
+) -> Choice<'a> {
+    if let Some((client_id, secret)) = configured {
+        let identity = Identity::configured(client_id, secret, discovered, redirect);
+        if identity.registered == Registered::ByHand || discovered.takes_client_documents {
+            return Choice::Configured(identity);
+        }
+        tracing::debug!(
+            issuer = discovered.issuer,
+            "takes no documents about clients; a registration is tried"
+        );
+    }
+    match (earlier.filter(|known| known.is_reusable(discovered, redirect)), &discovered.registration_endpoint)
+    {
+        (Some(known), _) => Choice::Known(known),
+        (None, Some(endpoint)) => Choice::Registers(endpoint),
+        (None, None) => Choice::ByHand,
+    }
+}
+
 /// Finds out who we are at an authorization server: as configured, else as an earlier sign-in has registered there, else by
 /// a registration with this callback.
-/// What an earlier sign-in at another authorization server has registered is not used.
 ///
 /// # Errors
 /// When nothing is configured and the server registers nobody.
@@ -191,23 +227,15 @@ pub async fn identify(
     earlier: Option<&Identity>,
     redirect: &Url,
 ) -> Result<Identity, SignInError> {
-    if let Some((client_id, secret)) = configured {
-        let identity = Identity::configured(client_id, secret, discovered, redirect);
-        if identity.registered == Registered::ByHand || discovered.takes_client_documents {
-            return Ok(identity);
-        }
-        tracing::debug!(
-            issuer = discovered.issuer,
-            "takes no documents about clients; a registration is tried"
-        );
+    match choose(discovered, configured, earlier, redirect) {
+        Choice::Configured(identity) => Ok(identity),
+        Choice::Known(known) => Ok(known.clone()),
+        Choice::Registers(endpoint) => register(http, discovered, endpoint, redirect).await,
+        Choice::ByHand => Err(SignInError::NoRegistration {
+            issuer: shown(&discovered.issuer),
+            redirect: redirect.to_string(),
+        }),
     }
-    if let Some(known) = earlier.filter(|known| known.is_reusable(discovered, redirect)) {
-        return Ok(known.clone());
-    }
-    if let Some(endpoint) = &discovered.registration_endpoint {
-        return register(http, discovered, endpoint, redirect).await;
-    }
-    Err(SignInError::NoRegistration { issuer: shown(&discovered.issuer), redirect: redirect.to_string() })
 }
 
 async fn register(

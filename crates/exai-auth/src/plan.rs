@@ -12,7 +12,7 @@ use crate::challenge::Challenge;
 use crate::discovery::Discovered;
 use crate::error::SignInError;
 use crate::http::AuthHttp;
-use crate::identity::Identity;
+use crate::identity::{Choice, Identity, choose};
 use crate::scopes::Scopes;
 
 /// A message that begins no session: a server that wants a sign-in refuses it, and any other one says what it likes.
@@ -48,7 +48,7 @@ pub enum PlannedIdentity {
 }
 
 impl Plan {
-    /// What follows from the metadata: the order is that of [`crate::identify`].
+    /// What follows from the metadata, as in [`crate::identify`].
     pub fn new(
         discovered: &Discovered,
         configured: Option<(&str, Option<&Secret>)>,
@@ -56,17 +56,11 @@ impl Plan {
         scopes: Scopes,
         redirect: &Url,
     ) -> Self {
-        let takes_documents = discovered.takes_client_documents;
-        let is_document =
-            |(id, secret): (&str, Option<&Secret>)| secret.is_none() && id.starts_with("https://");
-        let identity = if configured.is_some_and(|client| !is_document(client) || takes_documents) {
-            PlannedIdentity::Configured
-        } else if earlier.is_some_and(|known| known.is_reusable(discovered, redirect)) {
-            PlannedIdentity::Known
-        } else if discovered.registration_endpoint.is_some() {
-            PlannedIdentity::Registers
-        } else {
-            PlannedIdentity::ByHand { takes_documents }
+        let identity = match choose(discovered, configured, earlier, redirect) {
+            Choice::Configured(_) => PlannedIdentity::Configured,
+            Choice::Known(_) => PlannedIdentity::Known,
+            Choice::Registers(_) => PlannedIdentity::Registers,
+            Choice::ByHand => PlannedIdentity::ByHand { takes_documents: discovered.takes_client_documents },
         };
         let gives_codes = discovered.device_authorization_endpoint.is_some();
         Plan { issuer: discovered.issuer.clone(), identity, scopes, gives_codes }

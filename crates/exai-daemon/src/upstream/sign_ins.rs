@@ -326,6 +326,16 @@ impl ServerSignIn {
         self.all.spawn(task);
     }
 
+    /// The only scopes that may be asked for, if the configuration names some.
+    fn limit(&self) -> Option<Scopes> {
+        Some(self.config.scopes.as_ref()?.iter().map(String::as_str).collect())
+    }
+
+    /// The client id of the configuration and its secret.
+    fn client(&self) -> Option<(&str, Option<&Secret>)> {
+        Some((self.config.client_id.as_deref()?, self.config.client_secret.as_ref()))
+    }
+
     async fn prepare(&self, cause: Cause, way: Way) -> Result<Prepared, String> {
         let redirect = match (self.all.redirect(), way) {
             (Err(_), Way::Code) => Url::parse(UNUSED_REDIRECT).map_err(|error| error.to_string())?,
@@ -341,18 +351,15 @@ impl ServerSignIn {
                 None => probe(&http, server, &self.headers).await?.unwrap_or_default(),
             };
             let discovered = discover(&http, server, &challenge).await?;
-            let limit = self.config.scopes.as_ref().map(|scopes| scopes.iter().map(String::as_str).collect());
             // What another authorization server has allowed says nothing here.
             let earlier = earlier.filter(|record| record.issuer == discovered.issuer);
-            let scopes = discovered.scopes_to_ask_for(&before, limit.as_ref())?;
+            let scopes = discovered.scopes_to_ask_for(&before, self.limit().as_ref())?;
             let was_in_vain = earlier.as_ref().is_some_and(|record| scopes.is_within(&record.asked));
             if cause == Cause::ScopesMissing && was_in_vain {
                 return Err(SignInError::NothingMoreToAskFor(scopes.to_string()));
             }
-            let configured = self.config.client_id.as_deref();
-            let configured = configured.map(|id| (id, self.config.client_secret.as_ref()));
             let identity =
-                identify(&http, &discovered, configured, known_identity.as_ref(), &redirect).await?;
+                identify(&http, &discovered, self.client(), known_identity.as_ref(), &redirect).await?;
             self.sign_in.note_identity(&identity);
             Ok::<_, SignInError>((http, discovered, identity, scopes))
         };

@@ -12,13 +12,13 @@ use exai_proto::json;
 use exai_proto::modern::{MISSING_CAPABILITY, error_code};
 use exai_proto::{Message, answer};
 
-use crate::handlers::parking::{Resumed, digest, without_input, write_input_required};
+use crate::handlers::parking::{Resumed, without_input, write_input_required};
 use crate::instance::fair_queue::QueuedRequest;
 use crate::limits::{INPUT_TIMEOUT, MAX_INPUT_REQUESTS, SIGN_IN_WAIT};
 use crate::router::Router;
 use crate::router::calls::{Call, CallState};
 use crate::router::event_context::EventContext;
-use crate::router::parked_calls::{Claim, ParkedAt, ParkedCall};
+use crate::router::parked_calls::{ParkedAt, ParkedCall};
 use crate::types::capability::ClientCapability;
 use crate::types::client_context::ClientContext;
 use crate::types::event::Down;
@@ -56,8 +56,7 @@ impl Router {
 
     fn take_opened_call(&mut self, call_id: CallId, message: &Message) -> Option<ParkedCall> {
         let place = message.params()?.request_state.clone()?;
-        let context = self.calls.get(call_id)?.context.clone();
-        let claim = Claim { client: self.claimant(call_id.client), digest: digest(message, &context) };
+        let claim = self.claim_with(call_id, message)?;
         let state = json::string(message.bytes(), place)?;
         let is_nowhere = |at: &ParkedAt| matches!(at, ParkedAt::Nowhere { .. });
         self.parked_calls.take_claimed(&state, claim, is_nowhere)

@@ -98,6 +98,12 @@ impl Router {
         Some(Claim { client: self.claimant(client), digest })
     }
 
+    /// Who goes on with a call by making it again with this message. `None` if the call is gone.
+    pub(super) fn claim_with(&self, call_id: CallId, message: &Message) -> Option<Claim> {
+        let digest = digest(message, &self.calls.get(call_id)?.context);
+        Some(Claim { client: self.claimant(call_id.client), digest })
+    }
+
     /// Who may go on with a call of this client.
     pub(super) fn claimant(&self, client: ClientId) -> Option<ClientId> {
         Some(client).filter(|client| self.clients.get(*client).is_some_and(|client| !client.stateless))
@@ -191,11 +197,8 @@ impl Router {
         let Some(params) = message.params() else { return Resumed::NotParked };
         let Some(place) = params.request_state.clone() else { return Resumed::NotParked };
         let (text, client) = (message.bytes(), call_id.client);
-        let Some(context) = self.calls.get(call_id).map(|call| call.context.clone()) else {
-            return Resumed::Done;
-        };
+        let Some(claim) = self.claim_with(call_id, message) else { return Resumed::Done };
         let sees = self.clients.get(client).is_some_and(|client| client.sees_server(server));
-        let claim = Claim { client: self.claimant(client), digest: digest(message, &context) };
         let state = json::string(text, place).filter(|_| sees);
         let instances = &self.instances;
         let is_here = |at: &ParkedAt| match at {
@@ -317,7 +320,7 @@ fn cannot_do(method: &str) -> Refusal {
 }
 
 /// A hash of what a request asks for and of who asks: the same for the same request with other input.
-pub(super) fn digest(message: &Message, context: &ClientContext) -> u64 {
+fn digest(message: &Message, context: &ClientContext) -> u64 {
     let mut hasher = DefaultHasher::new();
     if let Kind::Request { method, .. } = message.kind() {
         message.at(method).hash(&mut hasher);

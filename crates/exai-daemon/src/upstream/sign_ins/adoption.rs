@@ -1,7 +1,6 @@
 //! Sign-ins that the npm package mcp-remote has kept, taken over once.
 
 use std::ffi::OsString;
-use std::io;
 use std::path::PathBuf;
 
 use exai_auth::{
@@ -9,8 +8,8 @@ use exai_auth::{
 };
 use exai_os::account::{self, find_variable};
 
-use super::ServerSignIn;
 use super::entry::Entry;
+use super::{ServerSignIn, settle};
 
 /// A sign-in that was taken over.
 #[derive(Debug)]
@@ -63,11 +62,8 @@ impl ServerSignIn {
             (kept.file.display().to_string(), kept.is_renewable(), kept.expires_at());
         let record = {
             let discovered = discover(&http, server, &challenge).await.map_err(|error| error.to_string())?;
-            let configured = self.config.client_id.as_deref();
-            let configured = configured.map(|id| (id, self.config.client_secret.as_ref()));
-            let limit = self.config.scopes.as_ref().map(|scopes| scopes.iter().map(String::as_str).collect());
             let place = self.sign_in.place().clone();
-            kept.into_record(place, &discovered, configured, limit.as_ref())
+            kept.into_record(place, &discovered, self.client(), self.limit().as_ref())
                 .map_err(|error| error.to_string())?
         };
         let token = record.tokens.as_ref().map(|tokens| tokens.access_token.clone());
@@ -100,10 +96,7 @@ impl ServerSignIn {
     }
 
     async fn keep(&self, record: Record) -> Result<(), String> {
-        let sign_in = self.sign_in.clone();
-        let kept = tokio::task::spawn_blocking(move || sign_in.adopt(record)).await;
-        let kept = kept.map_err(io::Error::other).flatten();
-        kept.map_err(|error| format!("the sign-in cannot be kept: {error}"))
+        settle(&self.sign_in, Ok(record)).await.map_err(|error| error.to_string())
     }
 
     async fn read_kept(&self, entry: &Entry) -> Result<Option<McpRemoteSignIn>, String> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use exai_auth::{Plan, PlannedIdentity, Standing, discover, probe};
-use exai_config::{Home, Secret, ServerConfig};
+use exai_config::{Home, ServerConfig};
 use exai_proto::documents::{PlannedClient, SignInPlan};
 use tokio::time::timeout;
 
@@ -22,37 +22,30 @@ impl SignIns {
             let limit = SIGN_IN_PLAN_TIMEOUT.as_secs();
             Err(format!("what a sign-in at \"{server}\" needs was not found out within {limit} s"))
         };
-        let planning = async {
-            let entry = self.read_entry(config.clone(), home.clone()).await?;
-            self.of_configured(server, config, home).await?.plan(&entry.headers).await
-        };
+        let planning = async { self.of_configured(server, config, home).await?.plan_sign_in().await };
         timeout(SIGN_IN_PLAN_TIMEOUT, planning).await.unwrap_or_else(late)
     }
 }
 
 impl ServerSignIn {
-    async fn plan(&self, headers: &[(String, Secret)]) -> Result<SignInPlan, String> {
+    async fn plan_sign_in(&self) -> Result<SignInPlan, String> {
         if let Standing::SignedIn { .. } = self.sign_in.standing() {
             return Ok(SignInPlan::SignedIn);
         }
         let server = &self.sign_in.place().server;
         let http = self.known.network.open(server).await.map_err(|error| error.to_string())?;
-        let Some(challenge) = probe(&http, server, headers).await.map_err(|error| error.to_string())? else {
-            return Ok(SignInPlan::NotWanted);
-        };
+        let asked = probe(&http, server, &self.headers).await.map_err(|error| error.to_string())?;
+        let Some(challenge) = asked else { return Ok(SignInPlan::NotWanted) };
         // The sign-in that follows looks where the server says.
         self.sign_in.refused(None, challenge.clone()).await;
         let found = async {
             let redirect = self.all.redirect()?;
             let (_, before) = self.sign_in.wish();
             let discovered = discover(&http, server, &challenge).await.map_err(|error| error.to_string())?;
-            let limit = self.config.scopes.as_ref().map(|scopes| scopes.iter().map(String::as_str).collect());
-            let scopes = discovered.scopes_to_ask_for(&before, limit.as_ref());
+            let scopes = discovered.scopes_to_ask_for(&before, self.limit().as_ref());
             let scopes = scopes.map_err(|error| error.to_string())?;
-            let configured = self.config.client_id.as_deref();
-            let configured = configured.map(|id| (id, self.config.client_secret.as_ref()));
             let earlier = self.sign_in.identity();
-            let plan = Plan::new(&discovered, configured, earlier.as_ref(), scopes, &redirect);
+            let plan = Plan::new(&discovered, self.client(), earlier.as_ref(), scopes, &redirect);
             Ok::<_, String>(write_plan(&plan, redirect.to_string()))
         };
         Ok(found.await.unwrap_or_else(|reason| SignInPlan::Impossible { reason }))

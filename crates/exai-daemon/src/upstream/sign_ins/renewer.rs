@@ -19,7 +19,7 @@ use crate::limits::MAX_RENEWING_PROCESSES;
 const COMMAND: &str = "renew-sign-in";
 
 /// What all renewals share.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Renewals {
     home: Home,
     records: Records,
@@ -30,9 +30,7 @@ pub(super) struct Renewals {
 /// Renews the tokens of one server in processes that outlive the daemon.
 #[derive(Debug)]
 pub(super) struct RenewingProcess {
-    home: Home,
-    records: Records,
-    room: Arc<Semaphore>,
+    renewals: Renewals,
     network: Arc<Network>,
 }
 
@@ -43,19 +41,13 @@ impl Renewals {
 
     /// Those of a server that is reached through this network.
     pub(super) fn through(&self, network: Arc<Network>) -> RenewingProcess {
-        RenewingProcess {
-            home: self.home.clone(),
-            records: self.records.clone(),
-            room: self.room.clone(),
-            network,
-        }
+        RenewingProcess { renewals: self.clone(), network }
     }
 }
 
 impl Renew for RenewingProcess {
     fn renew(&self, id: String, old: Secret) -> Pin<Box<dyn Future<Output = Renewal> + Send>> {
-        let (home, records) = (self.home.clone(), self.records.clone());
-        let (network, room) = (self.network.clone(), self.room.clone());
+        let (Renewals { home, records, room }, network) = (self.renewals.clone(), self.network.clone());
         Box::pin(async move {
             let Ok(Ok(place)) = timeout(RENEWAL_TIMEOUT, room.acquire_owned()).await else {
                 return Renewal::Failed("too many sign-ins are being renewed".to_owned());
