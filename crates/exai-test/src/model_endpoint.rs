@@ -8,6 +8,7 @@ mod reply;
 mod seen;
 mod wire;
 
+use std::cell::Cell;
 use std::io::{self, BufReader};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -19,6 +20,7 @@ pub use conversation::{Conversation, PlannedCall, ToolResult};
 pub use recorded::{ALL, ANSWER, Recorded, THOUGHT, recorded};
 pub use reply::Reply;
 pub use seen::{End, Seen};
+use wire::Piece;
 
 /// The endpoint. It works until it is dropped.
 #[derive(Debug)]
@@ -121,15 +123,8 @@ fn serve(stream: &TcpStream, shared: &Shared, plan: &dyn Fn(&Seen) -> Reply) {
             requests.push(seen.clone());
             requests.len() - 1
         };
-        let is_chat = seen.is_chat();
-        if is_chat {
-            let at_once = shared.at_once.fetch_add(1, Ordering::SeqCst) + 1;
-            shared.most_at_once.fetch_max(at_once, Ordering::SeqCst);
-        }
-        let played = play(stream, &plan(&seen), shared, place);
-        if is_chat {
-            shared.at_once.fetch_sub(1, Ordering::SeqCst);
-        }
+        let under_way = seen.is_chat().then(|| UnderWay::begin(shared));
+        let played = play(stream, &plan(&seen), shared, place, under_way);
         let goes_on = matches!(played, Ok(true));
         shared.requests()[place].end = if played.is_ok() { End::Sent } else { End::CutByClient };
         if !goes_on {
@@ -140,9 +135,36 @@ fn serve(stream: &TcpStream, shared: &Shared, plan: &dyn Fn(&Seen) -> Reply) {
 }
 
 /// Sends an answer. Whether the connection may be used again; an error means that the client has left.
-fn play(stream: &TcpStream, reply: &Reply, shared: &Shared, place: usize) -> io::Result<bool> {
-    let mark = || {
+fn play(
+    stream: &TcpStream,
+    reply: &Reply,
+    shared: &Shared,
+    place: usize,
+    under_way: Option<UnderWay<'_>>,
+) -> io::Result<bool> {
+    let under_way = Cell::new(under_way);
+    let before = |piece| {
         shared.requests()[place].first_sent.get_or_insert_with(Instant::now);
+        if piece == Piece::Last {
+            drop(under_way.take());
+        }
     };
-    wire::send(stream, reply, &mark, &|| shared.is_over.load(Ordering::Relaxed))
+    wire::send(stream, reply, &before, &|| shared.is_over.load(Ordering::Relaxed))
+}
+
+/// A request to a model is under way, until this is dropped.
+struct UnderWay<'a>(&'a Shared);
+
+impl<'a> UnderWay<'a> {
+    fn begin(shared: &'a Shared) -> Self {
+        let at_once = shared.at_once.fetch_add(1, Ordering::SeqCst) + 1;
+        shared.most_at_once.fetch_max(at_once, Ordering::SeqCst);
+        UnderWay(shared)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.at_once.fetch_sub(1, Ordering::SeqCst);
+    }
 }

@@ -21,11 +21,21 @@ pub(super) fn read_request(from: &mut impl BufRead) -> io::Result<Option<Seen>> 
     Ok(Some(Seen { number: 0, method, path, headers, body, first_sent: None, end: End::Open }))
 }
 
-/// Sends an answer. Whether the connection may be used again; an error means that the client has left, or `is_over`.
+/// What the next piece of an answer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Piece {
+    /// Others follow, or the answer does not end in order.
+    Middle,
+    /// The client that has it has the answer, and may ask again before this thread runs again.
+    Last,
+}
+
+/// Sends an answer, and calls `before` ahead of each piece. Whether the connection may be used again; an error means that
+/// the client has left, or `is_over`.
 pub(super) fn send(
     mut stream: &TcpStream,
     reply: &Reply,
-    mark: &dyn Fn(),
+    before: &dyn Fn(Piece),
     is_over: &dyn Fn() -> bool,
 ) -> io::Result<bool> {
     if reply.has_head {
@@ -34,9 +44,10 @@ pub(super) fn send(
         let first = format!("HTTP/1.1 {} X\r\ntransfer-encoding: chunked\r\n", reply.status);
         stream.write_all((first + &headers.concat() + "\r\n").as_bytes())?;
     }
-    for piece in &reply.pieces[..reply.sent.min(reply.pieces.len())] {
+    for (index, piece) in reply.pieces.iter().enumerate().take(reply.sent) {
         pause(stream, reply.pause, is_over)?;
-        mark();
+        let is_last = reply.ending == Ending::Whole && index + 1 == reply.pieces.len();
+        before(if is_last { Piece::Last } else { Piece::Middle });
         let mut chunk = format!("{:x}\r\n", piece.len()).into_bytes();
         chunk.extend_from_slice(piece);
         chunk.extend_from_slice(b"\r\n");

@@ -379,9 +379,14 @@ fn a_daemon_that_waits_for_its_turn_fails_no_restart() {
         instance.ends(0, &["restart"]);
         assert_ne!(pid(&instance), before);
     }
+    // Those that still wait would become the daemon after the stop.
+    let daemon = pid(&instance);
+    for child in waiting.iter_mut().filter(|child| child.id() != daemon) {
+        child.kill().expect("it can be killed");
+    }
     instance.ends(0, &["stop"]);
-    for child in waiting {
-        child.wait_with_output().expect("it ends");
+    for mut child in waiting {
+        child.wait().expect("it ends");
     }
     nothing_is_left(&instance, "after all");
 }
