@@ -1,10 +1,8 @@
 //! What a sign-in would need, before anybody signs in. Nothing is registered, and nothing is kept.
 
 use exai_config::Secret;
-use hyper::header::{
-    ACCEPT, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING,
-    UPGRADE,
-};
+use exai_net::read_headers;
+use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, StatusCode};
 use url::Url;
 
@@ -78,7 +76,8 @@ pub async fn probe(
     headers: &[(String, Secret)],
 ) -> Result<Option<Challenge>, SignInError> {
     http.check_server(server)?;
-    let headers = read_headers(headers)?;
+    let headers = headers.iter().map(|(name, value)| (&**name, value.expose()));
+    let headers = read_headers(headers).map_err(|name| cannot_be_sent(&format!("its header `{name}`")))?;
     for (method, body) in [(Method::POST, PING), (Method::GET, "")] {
         let mut request = Request::new(body.as_bytes().to_vec());
         *request.uri_mut() = server.as_str().parse().map_err(|_| cannot_be_sent("its `url`"))?;
@@ -98,21 +97,6 @@ pub async fn probe(
         }
     }
     Ok(None)
-}
-
-fn read_headers(configured: &[(String, Secret)]) -> Result<HeaderMap, SignInError> {
-    let read = configured.iter().map(|(name, value)| {
-        let mut secret = HeaderValue::from_str(value.expose()).ok()?;
-        secret.set_sensitive(true);
-        Some((HeaderName::from_bytes(name.as_bytes()).ok()?, secret))
-    });
-    let mut headers: HeaderMap =
-        read.collect::<Option<_>>().ok_or_else(|| cannot_be_sent("one of its `headers`"))?;
-    // The configuration must not set the headers that frame a request.
-    for ours in [CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION, UPGRADE] {
-        headers.remove(ours);
-    }
-    Ok(headers)
 }
 
 fn cannot_be_sent(what: &str) -> SignInError {

@@ -121,6 +121,11 @@ impl ServerConfig {
         }
     }
 
+    /// Whether its `headers` say who asks. Then nobody signs in there.
+    pub fn has_authorization(&self) -> bool {
+        self.headers.keys().any(|name| name.eq_ignore_ascii_case("authorization"))
+    }
+
     /// The word for how it is spoken to, in lists: `stdio` for a child over stdio, `ssh` for one of another exai, otherwise
     /// `ws` or `http`, by its URL.
     pub fn transport(&self) -> &'static str {

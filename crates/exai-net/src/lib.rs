@@ -3,6 +3,7 @@
 //! A [`Connector`] is what the HTTP client of hyper asks for connections, and gives a plain stream ([`Connector::open`])
 //! to whoever speaks something else, such as WebSocket. What stands in the way of a connection is an [`Obstacle`].
 
+mod configured_headers;
 mod connector;
 mod obstacle;
 mod private_network;
@@ -10,6 +11,7 @@ mod proxies;
 mod route;
 mod tls;
 
+pub use configured_headers::read_headers;
 pub use connector::{Connector, Failure, HttpStream, Stream};
 pub use obstacle::{Obstacle, root_cause};
 pub use private_network::is_private;

@@ -1,7 +1,8 @@
 //! Free ports for the servers that tests start.
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
-use std::net::TcpListener;
+use std::mem;
+use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 
 use crate::random::Random;
 
@@ -10,12 +11,43 @@ use crate::random::Random;
 const FIRST: usize = 20_000;
 const COUNT: usize = 12_000;
 
-/// A port that no program listens on.
+/// A port that no program listens on, and that no other call gets while this process lives: tests run side by side, and
+/// each listens on its ports only later.
 ///
 /// # Panics
 /// When a thousand ports, chosen at random, are all taken.
 pub fn free_port() -> u16 {
     let mut random = Random::new(RandomState::new().build_hasher().finish());
-    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
-    (0..1000).map(|_| (FIRST + random.below(COUNT)) as u16).find(is_free).expect("a free port")
+    let mut ports = (0..1000).map(|_| (FIRST + random.below(COUNT)) as u16);
+    ports.find(|port| claim(*port)).expect("a free port")
+}
+
+/// Claims a port for this process, if no program listens on it and no other call has claimed it. The claim is a UDP socket
+/// with the same number: nothing here speaks UDP, one process gets it, and it goes with that process.
+fn claim(port: u16) -> bool {
+    let address = (Ipv4Addr::LOCALHOST, port);
+    let Ok(socket) = UdpSocket::bind(address) else { return false };
+    if TcpListener::bind(address).is_err() {
+        return false;
+    }
+    mem::forget(socket);
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_is_given_once() {
+        let port = free_port();
+        assert!(!claim(port));
+        TcpListener::bind((Ipv4Addr::LOCALHOST, port)).expect("it is free for TCP");
+    }
+
+    #[test]
+    fn a_port_that_somebody_listens_on_is_not_given() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        assert!(!claim(listener.local_addr().expect("an address").port()));
+    }
 }

@@ -73,7 +73,7 @@ async fn a_server_is_asked_whether_it_wants_a_sign_in_with_the_headers_of_the_co
     assert_eq!(probe(&http, &at, &headers).await.unwrap(), None);
     let bad = [("X-Key".to_owned(), Secret::new("hidden\r\nX: y"))];
     let error = probe(&http, &at, &bad).await.unwrap_err().to_string();
-    assert!(error.contains("headers") && !error.contains("hidden"), "{error}");
+    assert!(error.contains("`X-Key`") && !error.contains("hidden"), "{error}");
     assert_eq!(server.requests().len(), 2);
 }
 

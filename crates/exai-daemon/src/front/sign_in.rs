@@ -257,7 +257,7 @@ fn check_kind(name: &str, config: &ServerConfig) -> Result<(), String> {
     if config.kind() != ServerKind::Remote {
         return Err(format!("\"{name}\" runs on this machine: nobody signs in there"));
     }
-    if config.headers.keys().any(|name| name.eq_ignore_ascii_case("authorization")) {
+    if config.has_authorization() {
         return refuse("the `Authorization` of its `headers` is sent instead");
     }
     if url.starts_with("ws://") || url.starts_with("wss://") {

@@ -119,6 +119,7 @@ impl LaunchContext {
         vars: &[(OsString, OsString)],
         (clients, sign_ins): (&RemoteClients, &SignIns),
     ) -> Result<Started, Down> {
+        let has_authorization = config.has_authorization();
         let config = self.expand(config, vars)?;
         let vars = &with_own(vars, &config.env);
         let url = config.url.as_deref().unwrap_or_default();
@@ -129,9 +130,7 @@ impl LaunchContext {
         let target = target.map_err(Down::not_started)?;
         let target = match way {
             RemoteWay::Http => {
-                let shows_itself =
-                    config.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
-                let sign_in = (!shows_itself).then(|| sign_ins.of_server(&self.server, &config));
+                let sign_in = (!has_authorization).then(|| sign_ins.of_server(&self.server, &config));
                 match sign_in.transpose().map_err(Down::not_started)? {
                     Some(sign_in) => target.with_sign_in(sign_in),
                     None => target,

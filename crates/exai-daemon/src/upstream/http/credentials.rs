@@ -3,7 +3,8 @@
 use exai_auth::{Challenge, NoKey, Refusal};
 use exai_config::Secret;
 use exai_mux::account;
-use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use exai_net::read_headers;
+use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Response, StatusCode};
 use tokio::sync::watch;
 
@@ -33,25 +34,17 @@ impl Credentials {
     /// Checks the headers of the configuration. The error reads after "the server" and shows no value.
     pub(super) fn new(configured: &[(String, Secret)], place: &ServerUrl) -> Result<Self, String> {
         let wrong = |name: &str| format!("could not be started: the header `{name}` cannot be sent");
-        let mut headers = HeaderMap::new();
-        for (name, value) in configured {
-            let mut secret = HeaderValue::from_str(value.expose()).map_err(|_| wrong(name))?;
-            secret.set_sensitive(true);
-            headers.insert(HeaderName::from_bytes(name.as_bytes()).map_err(|_| wrong(name))?, secret);
-        }
-        // The configuration must not set the headers that frame a request.
-        for ours in [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONNECTION, header::UPGRADE] {
-            headers.remove(ours);
-        }
+        let configured = configured.iter().map(|(name, value)| (&**name, value.expose()));
+        let mut headers = read_headers(configured).map_err(wrong)?;
         headers.insert(header::HOST, HeaderValue::from_str(&place.authority).map_err(|_| wrong("host"))?);
         let agent = HeaderValue::from_static(concat!("exai/", env!("CARGO_PKG_VERSION")));
         headers.entry(header::USER_AGENT).or_insert(agent);
         Ok(Credentials { configured: headers, sign_in: None })
     }
 
-    /// Shows the token of a sign-in too, unless the configuration shows something itself.
+    /// Shows the token of a sign-in too.
     pub(super) fn with_sign_in(mut self, sign_in: ServerSignIn) -> Self {
-        self.sign_in = Some(sign_in).filter(|_| !self.configured.contains_key(header::AUTHORIZATION));
+        self.sign_in = Some(sign_in);
         self
     }
 
@@ -167,20 +160,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn headers_are_checked_and_shown_to_nobody() {
+    fn a_bad_header_is_named_and_the_host_is_ours() {
         let place = ServerUrl::parse_remote("http://127.0.0.1:9001/mcp").unwrap();
         let one = |name: &str, value: &str| {
             let configured = [(name.to_owned(), Secret::new(value.to_owned()))];
             Credentials::new(&configured, &place).map(|credentials| credentials.configured())
         };
-        let good = one("Authorization", "Bearer x").unwrap();
-        assert_eq!(
-            (&good["host"], good["authorization"].is_sensitive()),
-            (&"127.0.0.1:9001".parse().unwrap(), true)
-        );
         let bad = one("X-Key", "secret\r\nHost: evil").unwrap_err();
         assert!(bad.contains("X-Key") && !bad.contains("secret"), "{bad}");
         assert_eq!(one("Host", "evil").unwrap()["host"], "127.0.0.1:9001");
-        assert!(!one("Transfer-Encoding", "chunked").unwrap().contains_key("transfer-encoding"));
     }
 }
