@@ -30,8 +30,7 @@ impl Fixture {
     }
 
     fn call(&mut self, id: u64, tool: &str, arguments: &Value) {
-        let params = json!({"name": tool, "arguments": arguments, "_meta": {"progressToken": id}});
-        self.send(&json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params}).to_string());
+        self.send(&call_line(id, tool, arguments));
     }
 
     fn line(&mut self) -> String {
@@ -48,6 +47,11 @@ impl Fixture {
     fn next_text(&mut self) -> String {
         self.next()["result"]["content"][0]["text"].as_str().unwrap().to_owned()
     }
+}
+
+fn call_line(id: u64, tool: &str, arguments: &Value) -> String {
+    let params = json!({"name": tool, "arguments": arguments, "_meta": {"progressToken": id}});
+    json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params}).to_string()
 }
 
 impl Drop for Fixture {
@@ -84,9 +88,13 @@ fn ids_and_params_come_back_as_they_were_written() {
 #[test]
 fn delayed_answers_overlap_and_overtake() {
     let mut fixture = Fixture::start(&[]);
-    fixture.call(1, "delay", &json!({"ms": 150, "message": "slow"}));
-    fixture.call(2, "delay", &json!({"ms": 100, "message": "middle"}));
-    fixture.call(3, "echo", &json!({"message": "fast"}));
+    // In one write, so that all delays begin at the same moment.
+    let calls = [
+        call_line(1, "delay", &json!({"ms": 1000, "message": "slow"})),
+        call_line(2, "delay", &json!({"ms": 500, "message": "middle"})),
+        call_line(3, "echo", &json!({"message": "fast"})),
+    ];
+    fixture.send(&calls.join("\n"));
     let order: Vec<String> = (0..3).map(|_| fixture.next_text()).collect();
     assert_eq!(order, ["fast", "middle", "slow"]);
 }
@@ -136,13 +144,20 @@ fn progress_comes_before_the_answer_and_bears_the_token() {
 #[test]
 fn a_cancelled_call_is_listed_and_not_answered() {
     let mut fixture = Fixture::start(&[]);
-    fixture.call(1, "hang", &json!({"label": "h"}));
-    fixture.call(2, "delay", &json!({"ms": 30, "message": "late"}));
-    for id in [1, 2, 99] {
+    let cancel = |id: u64| {
         let params = json!({"requestId": id, "reason": "why not"});
-        fixture.send(&json!({"method": "notifications/cancelled", "params": params}).to_string());
-    }
-    fixture.call(3, "delay", &json!({"ms": 60, "message": "later"}));
+        json!({"method": "notifications/cancelled", "params": params}).to_string()
+    };
+    // In one write, so that nothing is answered because this test was held up.
+    let lines = [
+        call_line(1, "hang", &json!({"label": "h"})),
+        call_line(2, "delay", &json!({"ms": 300, "message": "late"})),
+        cancel(1),
+        cancel(2),
+        cancel(99),
+        call_line(3, "delay", &json!({"ms": 600, "message": "later"})),
+    ];
+    fixture.send(&lines.join("\n"));
     assert_eq!(fixture.next_text(), "later");
     fixture.call(4, "cancelled", &json!({}));
     let list: Value = serde_json::from_str(&fixture.next_text()).unwrap();

@@ -22,15 +22,16 @@ fn echo() -> Address {
 }
 
 /// The bytes of [`SENT`] that come back before the connection ends or is silent for half a second, and whether it
-/// ended.
-fn through(faults: Faults) -> (Vec<u8>, bool) {
+/// ended. So many bytes are waited for as long as it takes; with `usize::MAX`, the end is.
+fn through(faults: Faults, count: usize) -> (Vec<u8>, bool) {
     let proxy = Proxy::start(&Address::Tcp("127.0.0.1:0".parse().unwrap()), echo(), move |_| faults).unwrap();
     let Address::Tcp(addr) = *proxy.address() else { panic!("{:?}", proxy.address()) };
     let mut stream = TcpStream::connect(addr).unwrap();
-    stream.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
     stream.write_all(SENT).unwrap();
     let (mut came, mut buffer) = (Vec::new(), [0; 64]);
     loop {
+        let patience = if came.len() < count { 10_000 } else { 500 };
+        stream.set_read_timeout(Some(Duration::from_millis(patience))).unwrap();
         match stream.read(&mut buffer) {
             Ok(0) => return (came, true),
             Ok(count) => came.extend_from_slice(&buffer[..count]),
@@ -42,24 +43,27 @@ fn through(faults: Faults) -> (Vec<u8>, bool) {
     }
 }
 
-fn down(down: Fault) -> (Vec<u8>, bool) {
-    through(Faults { down, ..Faults::NONE })
+fn down(down: Fault, count: usize) -> (Vec<u8>, bool) {
+    through(Faults { down, ..Faults::NONE }, count)
 }
 
 #[test]
 fn each_fault_is_what_its_name_says() {
     let all = SENT.to_vec();
-    assert_eq!(down(Fault::None), (all.clone(), false));
-    assert_eq!(down(Fault::Slices), (all.clone(), false));
-    assert_eq!(down(Fault::Cut(4)), (b"0123".to_vec(), true));
-    assert_eq!(down(Fault::HalfClose(4)), (b"0123".to_vec(), true));
-    assert_eq!(down(Fault::Stall(4)), (b"0123".to_vec(), false));
+    assert_eq!(down(Fault::None, 10), (all.clone(), false));
+    assert_eq!(down(Fault::Slices, 10), (all.clone(), false));
+    assert_eq!(down(Fault::Cut(4), usize::MAX), (b"0123".to_vec(), true));
+    assert_eq!(down(Fault::HalfClose(4), usize::MAX), (b"0123".to_vec(), true));
+    assert_eq!(down(Fault::Stall(4), 4), (b"0123".to_vec(), false));
     let begun = Instant::now();
-    assert_eq!(down(Fault::Delay(Duration::from_millis(100))), (all.clone(), false));
+    assert_eq!(down(Fault::Delay(Duration::from_millis(100)), 10), (all.clone(), false));
     assert!(begun.elapsed() > Duration::from_millis(600));
-    let (garbage, ended) = down(Fault::Garbage(1));
+    let (garbage, ended) = down(Fault::Garbage(1), 10);
     assert!(garbage.len() == all.len() && garbage != all && !ended);
-    assert_eq!(through(Faults { up: Fault::HalfClose(4), ..Faults::NONE }), (b"0123".to_vec(), true));
+    assert_eq!(
+        through(Faults { up: Fault::HalfClose(4), ..Faults::NONE }, usize::MAX),
+        (b"0123".to_vec(), true)
+    );
 }
 
 #[test]

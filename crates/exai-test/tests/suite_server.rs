@@ -109,7 +109,7 @@ fn a_dual_server_serves_each_message_by_its_era_and_a_pinned_one_only_the_first(
 
 #[test]
 fn the_probe_is_treated_as_the_switch_says() {
-    let mut late = Server::start(&["--on-discover", "late:50"]);
+    let mut late = Server::start(&["--on-discover", "late:500"]);
     late.send(&json!({"jsonrpc": "2.0", "id": 1, "method": DISCOVER, "params": modern(json!({}))}));
     assert!(late.initialize()["result"]["serverInfo"].is_object());
     assert_eq!(late.next()["id"], 1);

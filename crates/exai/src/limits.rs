@@ -35,7 +35,7 @@ pub(crate) const REGISTRY_TIMEOUT: Duration = Duration::from_secs(30);
 /// The longest answer of the registry, in bytes.
 pub(crate) const MAX_ANSWER_BYTES: u64 = 1024 * 1024;
 /// How long a model server on this machine may take to list its models.
-pub(crate) const LOCAL_MODELS_TIMEOUT: Duration = Duration::from_millis(500);
+pub(crate) const LOCAL_MODELS_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a bundle may take to be fetched.
 pub(crate) const DOWNLOAD_TIMEOUT: Duration = Duration::from_mins(10);
 /// A bundle that is not finished after this time is not being unpacked any more.

@@ -1,7 +1,7 @@
 //! Storms: what must not be asked for again and again.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use exai_auth::{Challenge, Refusal, SignIn};
 use exai_test::authorization_server::{Fault, Options, Settings};
@@ -70,12 +70,15 @@ async fn a_token_that_is_taken_ends_the_count() {
 async fn a_token_that_lives_for_no_time_is_not_renewed_with_every_request() {
     for seconds in [0, 1, 3] {
         let play = Play::with(Settings { expires_in: Duration::from_secs(seconds), ..Settings::default() });
+        let begun = Instant::now();
         let sign_in = play.signed_in().await;
         for _ in 0..20 {
             sign_in.token(detach).await.unwrap().unwrap();
         }
-        // A second may pass meanwhile.
-        assert!(play.server.seen().refreshes <= 3, "{seconds}: {}", play.server.seen().refreshes);
+        // One for each second that begins meanwhile.
+        let most = 2 + begun.elapsed().as_secs();
+        let refreshes = play.server.seen().refreshes;
+        assert!(refreshes as u64 <= most, "{seconds}: {refreshes} of {most}");
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader, PipeReader, PipeWriter};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use exai_config::Home;
 use exai_os::local::{Endpoint, Listener, Stream};
@@ -29,7 +29,10 @@ impl Fake {
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
-                let _lock = os_lock::try_lock(&home.instance_lock()).unwrap().expect("a free lock");
+                // A shim that looks whether a daemon lives holds the lock for an instant.
+                let deadline = Instant::now() + Duration::from_secs(20);
+                let _lock =
+                    os_lock::lock_until(&home.instance_lock(), deadline).unwrap().expect("a free lock");
                 let endpoint = Endpoint::fresh(home.path(), &nonce).unwrap();
                 let mut listener = Listener::bind(&endpoint).unwrap();
                 write_record(&home, &nonce, &endpoint);

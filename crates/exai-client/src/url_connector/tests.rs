@@ -56,9 +56,13 @@ impl Fake {
     }
 
     fn connect(&self, addr: SocketAddr) -> Result<LinkHalves, RouteError> {
+        self.connect_within(addr, Duration::from_secs(20))
+    }
+
+    fn connect_within(&self, addr: SocketAddr, limit: Duration) -> Result<LinkHalves, RouteError> {
         let connector = DaemonConnector::new(self.home.clone(), crate::hello(Role::Command));
         let url = McpUrl { addr, path: "/mcp/files".to_owned() };
-        UrlConnector::new(connector, url).connect_or_start(Instant::now() + Duration::from_millis(300))
+        UrlConnector::new(connector, url).connect_or_start(Instant::now() + limit)
     }
 }
 
@@ -141,7 +145,7 @@ fn a_record_of_a_process_that_is_gone_proves_nothing() {
     let (listener, addr) = listener();
     let me = process::current().unwrap();
     fake.is(process::Identity { start: me.start - 1, ..me }, &[addr]);
-    assert!(fake.connect(addr).is_err());
+    assert!(fake.connect_within(addr, Duration::from_millis(300)).is_err());
     heard_nothing(listener);
 }
 
@@ -155,7 +159,7 @@ fn a_daemon_on_another_port_is_said_at_once_and_one_without_a_port_is_waited_for
     let error = fake.connect(addr).unwrap_err();
     assert!(matches!(error, RouteError::Elsewhere { listens, .. } if listens == elsewhere), "{error}");
     fake.is(other(), &[]);
-    let error = fake.connect(addr).unwrap_err();
+    let error = fake.connect_within(addr, Duration::from_millis(300)).unwrap_err();
     assert!(matches!(error, RouteError::Silent { .. }) && !error.is_final(), "{error}");
 }
 

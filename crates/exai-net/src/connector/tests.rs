@@ -130,7 +130,7 @@ async fn whom_nobody_vouches_for_gets_no_connection() {
 #[tokio::test]
 async fn what_stands_in_the_way_is_said() {
     let tls = connector(Security::Http1(trusted()), &[]);
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let closed = SocketAddr::from(([127, 0, 0, 1], exai_test::free_port()));
     assert_eq!(open(&tls, &format!("http://{closed}/")).await.unwrap_err(), Obstacle::Refused);
     assert_eq!(open(&tls, "http://nowhere.invalid/").await.unwrap_err(), Obstacle::NoAddress);
     let obstacle = open(&tls, "ftp://127.0.0.1/").await.unwrap_err();

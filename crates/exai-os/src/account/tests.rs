@@ -47,14 +47,23 @@ fn captures_through_noise_then_caches_until_a_start_file_changes() {
     }
     assert!(!format!("{first:?}").contains("lines"), "values stay out of debug output");
 
-    let started = Instant::now();
     let second = environment(&account, &starter(&[("SSH_AUTH_SOCK", "/sock/2")]), LIMIT);
     assert!(matches!(second.source, EnvironmentSource::Cached { .. }), "{second:?}");
-    assert!(started.elapsed() < Duration::from_millis(100));
     assert_eq!(get(&second, "TOKEN").unwrap(), "two\nlines");
     assert_eq!(get(&second, "SSH_AUTH_SOCK").unwrap(), "/sock/2");
     let third = environment(&account, &[], LIMIT);
     assert_eq!(get(&third, "SSH_AUTH_SOCK"), None, "a session's socket is not kept");
+    // Other load on the machine makes a look slower but never faster, so one fast look is enough.
+    let begun = Instant::now();
+    loop {
+        let started = Instant::now();
+        let again = environment(&account, &[], LIMIT);
+        assert!(matches!(again.source, EnvironmentSource::Cached { .. }), "{again:?}");
+        if started.elapsed() < Duration::from_millis(100) {
+            break;
+        }
+        assert!(begun.elapsed() < LIMIT, "it is never read within a tenth of a second");
+    }
 
     std::fs::write(&profile, "export TOKEN=three\n").unwrap();
     let changed = environment(&account, &[], LIMIT);
@@ -83,8 +92,8 @@ fn a_shell_that_hangs_is_ended_with_its_children() {
         format!("sleep 300 & echo $! >>{0}; set -m; sleep 300 & echo $! >>{0}; wait\n", pids.display());
     std::fs::write(home.path().join(".bash_profile"), script).unwrap();
     let started = Instant::now();
-    let environment = environment(&account(home.path()), &[], Duration::from_secs(1));
-    assert!(started.elapsed() < Duration::from_secs(5));
+    let environment = environment(&account(home.path()), &[], Duration::from_secs(3));
+    assert!(started.elapsed() < Duration::from_secs(10));
     let EnvironmentSource::Fallback { reason } = &environment.source else { panic!("{environment:?}") };
     assert!(reason.contains("did not finish"), "{reason}");
     assert_eq!(get(&environment, "HOME").unwrap(), home.path());

@@ -237,7 +237,7 @@ pub(crate) async fn until(what: &str, mut condition: impl FnMut() -> bool) {
 
 /// Waits until the group is gone: a process obeys SIGKILL at once, but not necessarily before `kill` returns.
 pub(crate) fn nobody_lives(leader: &Identity) {
-    exai_test::eventually("the whole group is gone", Duration::from_secs(1), || living(leader) == 0);
+    exai_test::eventually("the whole group is gone", LIMIT, || living(leader) == 0);
 }
 
 pub(crate) fn text(line: &[u8]) -> &str {

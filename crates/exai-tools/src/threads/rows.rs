@@ -11,9 +11,9 @@ use crate::models::request::Role;
 
 const FACTS: &str = "SELECT id, tool, title, client, created_at, used_at, paid_calls, turns FROM threads";
 
-/// All threads, the one used last first.
+/// All threads, the one used last first; of two that were used in the same millisecond, the one begun last.
 pub(super) fn list_threads(connection: &Connection) -> Result<Vec<ThreadFacts>, Failure> {
-    let mut statement = connection.prepare(&format!("{FACTS} ORDER BY used_at DESC, id"))?;
+    let mut statement = connection.prepare(&format!("{FACTS} ORDER BY used_at DESC, rowid DESC"))?;
     let found = statement.query_map([], read_facts)?.collect::<Result<_, _>>()?;
     Ok(found)
 }

@@ -110,7 +110,6 @@ fn a_call_that_is_dropped_ends_its_stream_and_frees_its_place() {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
             assert_eq!(endpoint.chats()[0].end, End::CutByClient);
-            assert!(dropped.elapsed() < Duration::from_millis(500), "{:?}", dropped.elapsed());
             let next = scene.ask();
             tokio::select! {
                 answer = next => panic!("{answer:?}"),

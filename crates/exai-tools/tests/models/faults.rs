@@ -21,7 +21,14 @@ fn endpoint(reply: Reply) -> ModelEndpoint {
     ModelEndpoint::start(move |seen| if seen.is_chat() { reply.clone() } else { Reply::json(404, "{}") })
 }
 
-const QUICK: &str = "idle_timeout = \"300ms\"\ntotal_timeout = \"900ms\"\nconnect_timeout = \"300ms\"";
+/// The limits under which a reply shows this fault: only what is to run into a limit has a short one.
+fn limits(code: &str) -> &'static str {
+    match code {
+        "idle_timed_out" => "idle_timeout = \"300ms\"",
+        "total_timed_out" => "total_timeout = \"900ms\"",
+        _ => "",
+    }
+}
 
 #[test]
 fn each_fault_has_its_name_its_price_and_its_number_of_tries() {
@@ -54,7 +61,7 @@ fn each_fault_has_its_name_its_price_and_its_number_of_tries() {
     run(async {
         for (reply, code, may_have_cost, tries) in cases {
             let endpoint = endpoint(reply.clone());
-            let answer = Scene::at(&endpoint, QUICK).ask().await;
+            let answer = Scene::at(&endpoint, limits(code)).ask().await;
             let error = failure(answer);
             let (told, name) = (ModelError::from(error.clone()), format!("{reply:?}: {error}"));
             assert_eq!((told.code(), told.may_have_cost()), (code, may_have_cost), "{name}");
@@ -67,8 +74,11 @@ fn each_fault_has_its_name_its_price_and_its_number_of_tries() {
 #[test]
 fn what_came_before_a_fault_is_not_lost() {
     run(async {
-        for reply in [stream().cut_after(4), stream().hang_after(4)] {
-            let error = failure(Scene::at(&endpoint(reply), QUICK).ask().await);
+        // All four pieces must have come before it is given up.
+        for (reply, limits) in
+            [(stream().cut_after(4), ""), (stream().hang_after(4), "idle_timeout = \"1s\"")]
+        {
+            let error = failure(Scene::at(&endpoint(reply), limits).ask().await);
             assert_eq!(error.partial, "The lock is taken twice");
             assert!(error.to_string().ends_with("; 23 characters of the answer had come"), "{error}");
         }

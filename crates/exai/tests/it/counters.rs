@@ -16,13 +16,15 @@ fn what_happens_is_counted_and_at_rest_nothing_is_held_for_anybody() {
     let status = instance.status();
     let most = status["limits"]["requests_per_client"].as_u64().expect("a bound");
     assert_eq!((most, &status["limits"]["client_queue_bytes"]), (1024, &json!(24 * 1024 * 1024)));
-    let delay = json!({"name": "delay", "arguments": {"ms": 300, "message": "done"}});
-    // One single write, so that no call is answered before the last one has arrived.
+    // No call is answered before the last one has arrived.
+    let go_on = instance.dir().join("go on");
+    let until = json!({"name": "until", "arguments": {"file": go_on, "message": "done"}});
     let asked: Vec<Value> = (0..=most).map(|number| json!(format!("call {number}"))).collect();
-    let call = |id| json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": delay});
+    let call = |id| json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": until});
     let lines: Vec<String> = asked.iter().map(|id| call(id).to_string() + "\n").collect();
     client.write(lines.concat().as_bytes());
     assert_eq!(client.answer(asked.last().expect("one"))["error"]["code"], -31003, "one too many");
+    std::fs::write(&go_on, "").expect("a file");
     assert_eq!(client.answer(&asked[0])["result"]["content"][0]["text"], "done");
 
     assert_eq!(late.answer(&hung)["error"]["code"], -31004);

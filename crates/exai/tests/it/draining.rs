@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use exai_test::eventually;
+use exai_test::{eventually, free_port};
 use serde_json::{Value, json};
 
 use crate::http::HttpClient;
@@ -37,9 +37,7 @@ fn begin(instance: &Instance) -> HttpClient {
 /// An instance on a port that stays the same after a restart.
 pub(crate) fn instance(switches: &[&str]) -> Instance {
     let instance = Instance::with_fixture(switches);
-    instance.ends(0, &["start"]);
-    let fixed = format!("[daemon]\nport = {}\n{}", instance.port(), fixture("fix", switches));
-    instance.ends(0, &["stop"]);
+    let fixed = format!("[daemon]\nport = {}\n{}", free_port(), fixture("fix", switches));
     std::fs::write(instance.home().join("config.toml"), fixed).expect("config.toml is written");
     instance.ends(0, &["start"]);
     instance
@@ -58,7 +56,10 @@ fn a_client_of_http_is_answered_from_memory_while_the_daemon_drains_and_else_tol
     let client = begin(&instance);
     let tools = client.post(&request(1, "tools/list")).answer();
     assert!(tools["result"]["tools"].is_array(), "{tools}");
-    let under_way = client.post(&call(2, 4000));
+    let go_on = instance.dir().join("go on");
+    let until = json!({"name": "until", "arguments": {"file": go_on, "message": "done"}});
+    let until = json!({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": until});
+    let under_way = client.post(&until);
     let mut restart = restarting(&instance);
     assert_eq!(client.post(&request(3, "tools/list")).answer()["result"]["tools"], tools["result"]["tools"]);
     assert_eq!(client.post(&request(4, "ping")).answer()["result"], json!({}));
@@ -72,6 +73,7 @@ fn a_client_of_http_is_answered_from_memory_while_the_daemon_drains_and_else_tol
     let mut unknown = HttpClient { session: None, ..client.clone() };
     let refused = unknown.send("POST", "/mcp/nobody", &initialize(0).to_string());
     assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")));
+    std::fs::write(&go_on, "").expect("a file");
     assert_eq!(under_way.answer()["result"]["content"][0]["text"], "done", "what was under way is answered");
     assert!(restart.wait().expect("it ends").success());
     for stale in [&client, &another] {

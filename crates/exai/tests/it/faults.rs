@@ -158,8 +158,8 @@ fn twenty_shims_lose_their_daemon_and_nothing_is_done_twice() {
             for (at, shim) in shims.iter_mut().enumerate().take(15).skip(10) {
                 let params = if at < 13 { echo(&format!("written {at}")) } else { json!({}) };
                 asked.push((at, shim.request(if at < 13 { "tools/call" } else { "tools/list" }, &params)));
+                shim.flush();
             }
-            std::thread::sleep(SECOND / 5); // nothing shows that they are written
         }
         let begun = Instant::now();
         if way == "kill -9" {

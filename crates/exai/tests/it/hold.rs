@@ -117,11 +117,13 @@ fn a_daemon_that_a_person_stops_asks_nobody_to_hold() {
     let instance = Instance::with_fixture(&[]);
     instance.ends(0, &["start"]);
     let mut shim = Peer::client(&instance, Role::Shim);
-    shim.call("slow", "delay", &json!({"message": "done", "ms": 1000}));
+    let go_on = instance.dir().join("go on");
+    shim.call("slow", "until", &json!({"file": go_on, "message": "done"}));
     let _stopper = stop(&instance, ByeReason::Stop);
     eventually("the daemon has heard it", LIMIT, || instance.status()["state"] == "draining");
     shim.call("refused", "echo", &json!({"message": "x"}));
     assert_eq!(shim.answer("refused")["error"]["code"], -31001);
+    std::fs::write(&go_on, "").expect("a file");
     assert_eq!(shim.answer("slow")["result"]["content"][0]["text"], "done");
     assert!(matches!(shim.control(), FromDaemon::Bye { reason: ByeReason::Stop }));
 }
@@ -130,8 +132,9 @@ fn a_daemon_that_a_person_stops_asks_nobody_to_hold() {
 fn a_client_that_comes_while_a_daemon_is_replaced_is_served_by_the_next() {
     let instance = Instance::with_fixture(&[]);
     let mut first = instance.client("fix");
-    let slow =
-        first.request("tools/call", &json!({"name": "delay", "arguments": {"ms": 1500, "message": "x"}}));
+    let go_on = instance.dir().join("go on");
+    let until = json!({"name": "until", "arguments": {"file": go_on, "message": "x"}});
+    let slow = first.request("tools/call", &until);
     eventually("it is under way", LIMIT, || instance.status()["clients"][0]["in_flight"] == 1);
     // The restart is joined within the scope, even after a panic: a restart that goes on would start a daemon that no
     // test stops.
@@ -143,6 +146,7 @@ fn a_client_that_comes_while_a_daemon_is_replaced_is_served_by_the_next() {
         second.request("initialize", &opening);
         // This call may not be repeated. If it had been written to the old daemon, its outcome would be unknown.
         let call = second.request("tools/call", &json!({"name": "append", "arguments": {"message": "once"}}));
+        std::fs::write(&go_on, "").expect("a file");
         assert_eq!(second.answer(&call)["result"]["content"][0]["text"], "once");
         assert!(first.answer(&slow)["result"].is_object(), "what was under way is finished");
         restart.join().expect("it restarts");

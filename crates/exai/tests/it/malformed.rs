@@ -151,7 +151,7 @@ fn a_server_whose_answer_to_initialize_is_malformed_fails_with_what_is_wrong_wit
 #[test]
 fn text_on_stdout_goes_to_the_log_and_the_reason_quotes_its_first_line() {
     let servers = fixture("silent", &["--print-garbage", "--hang-at-start"])
-        + "start_timeout = \"1s\"\n"
+        + "start_timeout = \"3s\"\n"
         + &fixture("dies", &["--print-garbage", "--die-at-start", "no licence"])
         + &fixture("fine", &["--print-garbage"]);
     let instance = Instance::new(&servers);

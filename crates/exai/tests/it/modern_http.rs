@@ -293,8 +293,8 @@ fn what_a_draining_daemon_does_not_serve_is_for_the_next_one() {
     let instance = bridged();
     let client = Modern::of(&instance, "/mcp/fix");
     let listed = client.ask("tools/list", json!({})).answer();
-    let delay = json!({"message": "done", "ms": 3000});
-    let under_way = client.call("delay", &delay);
+    let go_on = instance.dir().join("go on");
+    let under_way = client.call("until", &json!({"file": go_on, "message": "done"}));
     let mut stop = instance.command(&["stop"]).spawn().expect("exai runs");
     eventually("the daemon drains", LIMIT, || instance.status()["state"] == "draining");
     let refused = client.call("echo", &json!({"message": "late"}));
@@ -303,6 +303,7 @@ fn what_a_draining_daemon_does_not_serve_is_for_the_next_one() {
     let said = refused.json();
     assert_eq!((&said["id"], &said["error"]["code"]), (&json!(1), &json!(-31001)), "{said}");
     assert_eq!(names(&client.ask("tools/list", json!({})).answer()), names(&listed), "from memory");
+    std::fs::write(&go_on, "").expect("a file");
     assert_eq!(under_way.answer()["result"]["content"][0]["text"], "done");
     assert!(stop.wait().expect("exai ends").success());
 }

@@ -51,7 +51,8 @@ pub(crate) fn write_script(path: &Path, text: &str) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("it may be run");
 }
 
-/// A script in the place of ssh: it knows the machines `far` (this one), `locked` and `bare`.
+/// A script in the place of ssh: it knows the machines `far` (this one), `locked` and `bare`. Like ssh it is one process, so
+/// that nothing speaks on when it is killed.
 const SSH: &str = "#!/bin/sh
 while :; do case \"$1\" in -T) shift ;; -o | -p) shift 2 ;; *) break ;; esac; done
 host=$1
@@ -59,7 +60,7 @@ shift
 case \"$host\" in
 locked) echo 'Welcome!' >&2; echo 'me@locked: Permission denied (publickey).' >&2; exit 255 ;;
 esac
-exec env PATH=/usr/bin:/bin sh -c \"$*\"
+exec env PATH=/usr/bin:/bin sh -c \"exec $*\"
 ";
 
 /// The PATH of an instance in whose directory the script is.

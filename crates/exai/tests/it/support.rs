@@ -37,7 +37,9 @@ impl Instance {
 
     pub(crate) fn configure(&self, servers: &str) {
         let text = format!("[daemon]\nport = 0\n{servers}");
-        std::fs::write(self.home().join("config.toml"), text).expect("config.toml is written");
+        // In one step: a daemon that looks must not find half a file.
+        let file = self.home().join("config.toml");
+        exai_os::private::write_atomic(&file, text.as_bytes()).expect("config.toml is written");
     }
 
     pub(crate) fn home(&self) -> PathBuf {
@@ -273,6 +275,16 @@ impl Client {
         let answer = self.ask("initialize", &params);
         self.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
         answer
+    }
+
+    /// Waits until the shim has passed on what was sent to it: it refuses a line that is too long itself, and does so after
+    /// it has written what came before that line.
+    #[track_caller]
+    pub(crate) fn flush(&mut self) {
+        self.write(&vec![b'x'; 33 << 20]);
+        self.write(b"\n");
+        let refused = self.receive();
+        assert_eq!(refused["error"]["code"], -31007, "{refused}");
     }
 
     /// Kills the process.

@@ -69,8 +69,9 @@ fn a_daemon_with_calls_under_way_stays_and_serves_the_newer_build_too() {
     let instance = Instance::with_fixture(&[]);
     assert!(exai(&instance, OLD, &["start"]).status.success());
     let mut busy = client(&instance, OLD);
-    let slow =
-        busy.request("tools/call", &json!({"name": "delay", "arguments": {"message": "slow", "ms": 4000}}));
+    let go_on = instance.dir().join("go on");
+    let until = json!({"name": "until", "arguments": {"file": go_on, "message": "slow"}});
+    let slow = busy.request("tools/call", &until);
     let in_flight = || instance.status()["clients"][0]["in_flight"] == 1;
     eventually("the call is under way", LIMIT, in_flight);
     let output = exai(&instance, NEW, &["start"]);
@@ -79,6 +80,7 @@ fn a_daemon_with_calls_under_way_stays_and_serves_the_newer_build_too() {
     assert!(warned.contains("1 call is under way; `exai restart` replaces it"), "{warned}");
     let mut newer = client(&instance, NEW);
     assert_eq!(newer.call("echo", &json!({"message": "x"})), "x");
+    std::fs::write(&go_on, "").expect("a file");
     assert_eq!(busy.answer(&slow)["result"]["content"][0]["text"], "slow");
     assert_eq!(version(&instance), OLD);
     // No request is under way any more, so the next client of the newer build replaces the daemon.
@@ -133,8 +135,9 @@ fn a_daemon_that_cannot_offer_several_servers_makes_room_or_is_not_asked_for_the
     };
     start_old();
     let mut busy = client(&instance, OLD);
-    let slow =
-        busy.request("tools/call", &json!({"name": "delay", "arguments": {"message": "slow", "ms": 4000}}));
+    let go_on = instance.dir().join("go on");
+    let until = json!({"name": "until", "arguments": {"file": go_on, "message": "slow"}});
+    let slow = busy.request("tools/call", &until);
     let in_flight = || instance.status()["clients"][0]["in_flight"] == 1;
     eventually("the call is under way", LIMIT, in_flight);
     let mut newer = several();
@@ -143,6 +146,7 @@ fn a_daemon_that_cannot_offer_several_servers_makes_room_or_is_not_asked_for_the
     let said =
         answer["error"]["message"].as_str().unwrap_or_else(|| panic!("no server is offered: {answer}"));
     assert!(said.contains("`exai restart` replaces the daemon"), "{said}");
+    std::fs::write(&go_on, "").expect("a file");
     assert_eq!(busy.answer(&slow)["result"]["content"][0]["text"], "slow");
     // Nothing is under way any more: the daemon makes room for the newer build.
     eventually("the servers are there", LIMIT, || {

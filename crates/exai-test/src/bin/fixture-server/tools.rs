@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::hash::{BuildHasher, RandomState};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -35,6 +35,11 @@ pub(crate) fn call(server: &Server, id: &str, text: &str, params: &Value) {
             return server.output.result(id, &text_result("asked"));
         }
         "ask_named" => return ask_named(server, id, &params["arguments"]),
+        "until" => {
+            let string = |name: &str| params["arguments"][name].as_str().unwrap_or_default().to_owned();
+            server.begin(id, tool, &string("message"));
+            return once_there(server.clone(), id.to_owned(), string("file").into(), string("message"));
+        }
         _ => {}
     }
     if !tool_list::exists(server, tool) {
@@ -142,6 +147,18 @@ pub(crate) fn call(server: &Server, id: &str, text: &str, params: &Value) {
         }
         // `echo`, `append` (whose call is already in the ledger), and every tool that was added while the server ran.
         _ => answer(string("message")),
+    }
+}
+
+/// Answers with `message` once the file exists, unless the call is cancelled before that.
+fn once_there(server: Server, id: String, file: PathBuf, message: String) {
+    if file.exists() {
+        if server.end(&id) {
+            server.output.result(&id, &text_result(&message));
+        }
+    } else if server.is_pending(&id) {
+        let timer = server.clone();
+        timer.timer.after(Duration::from_millis(10), move || once_there(server, id, file, message));
     }
 }
 

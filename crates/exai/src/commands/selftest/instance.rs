@@ -190,14 +190,17 @@ impl<'a> Instance<'a> {
         self.remember();
         let patient = || Ok(());
         let mut again = self.bench.is_interrupted();
+        let deadline = Instant::now() + SELFTEST_GONE_TIMEOUT;
         loop {
             // There may be no daemon to end.
             let _ = bench::run(self.command(&["stop", "--timeout", "0"]), patient);
             self.remember();
-            if !again {
+            // Ctrl-C ended a command that may have been starting a daemon. The daemon cannot be stopped before it has the
+            // lock.
+            let starts = self.daemons().is_some_and(|pids| !pids.is_empty()) && Instant::now() < deadline;
+            if !again && !starts {
                 break;
             }
-            // Ctrl-C ended a command that may have been starting a daemon.
             std::thread::sleep(Duration::from_millis(300));
             again = false;
         }

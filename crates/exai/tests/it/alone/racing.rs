@@ -11,7 +11,7 @@ use exai_os::process::{self, Kill, Killed};
 use serde_json::{Value, json};
 
 use super::{SECOND, daemons, look, nothing_is_left, pid, state};
-use crate::support::{Client, Instance, text};
+use crate::support::{Client, Instance, LIMIT, text};
 
 fn opening() -> Value {
     json!({"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}})
@@ -100,7 +100,7 @@ fn daemons_killed_all_the_time_are_replaced_one_by_one_and_no_shim_fails() {
         }
         // The killer must also end when one of the rounds panics.
         let _over = SetAtTheEnd(&count.over);
-        while begun.elapsed() < SECOND * 10 {
+        while begun.elapsed() < SECOND * 10 || count.kills.load(Ordering::Relaxed) <= LEAST_KILLS {
             rounds += 1;
             let serves: Vec<Child> = (0..3).map(|_| spawn(&instance, "serve")).collect();
             thread::scope(|round| {
@@ -129,7 +129,8 @@ fn daemons_killed_all_the_time_are_replaced_one_by_one_and_no_shim_fails() {
     assert_eq!((get(&count.two), get(&count.failed)), (0, 0));
     assert!(get(&count.kills) > LEAST_KILLS, "there was no chaos");
     instance.ends(0, &["start"]);
-    assert_eq!(daemons(&instance), [pid(&instance)], "one at the end");
+    // A daemon whose shim has ended may wait for the lock for two seconds.
+    exai_test::eventually("one is left", LIMIT, || daemons(&instance) == [pid(&instance)]);
     instance.ends(0, &["stop"]);
     nothing_is_left(&instance, "after the chaos");
 }
@@ -212,7 +213,10 @@ fn a_state_directory_removed_under_the_daemon_does_not_make_two() {
     let mut old = instance.shim(&[]);
     old.initialize(&json!({}));
     let (daemon, before) = (pid(&instance), look(&instance)["daemon"]["instance"].clone());
-    std::fs::remove_dir_all(instance.home()).expect("it can be removed");
+    // In one step: the daemon would put files back into a directory that is being emptied.
+    let away = instance.dir().join("away");
+    std::fs::rename(instance.home(), &away).expect("it can be moved");
+    std::fs::remove_dir_all(&away).expect("it can be removed");
     let begun = Instant::now();
     let mut shims: Vec<Client> = (0..20).map(|_| instance.shim(&[])).collect();
     let ids: Vec<Value> = shims.iter_mut().map(|shim| shim.request("initialize", &opening())).collect();
@@ -221,7 +225,7 @@ fn a_state_directory_removed_under_the_daemon_does_not_make_two() {
     }
     let took = begun.elapsed();
     eprintln!("20 shims found the daemon again {took:.2?} after its directory was removed");
-    assert!(took < Duration::from_millis(2500), "{took:?}");
+    assert!(took < SECOND * 6, "{took:?}");
     let status = instance.status();
     assert_eq!((&status["daemon"]["pid"], &status["daemon"]["instance"]), (&json!(daemon), &before));
     assert_eq!(status["clients"].as_array().map(Vec::len), Some(21), "the old one among them");
@@ -243,8 +247,11 @@ fn what_somebody_puts_in_the_place_of_the_state_directory_is_not_touched() {
     let daemon = pid(&instance);
     let (home, away, other) = (instance.home(), instance.dir().join("away"), instance.dir().join("other"));
     std::fs::create_dir(&other).expect("a directory");
+    // In between, the daemon would make the directory again that it misses.
+    super::signal(daemon, "STOP");
     std::fs::rename(&home, &away).expect("it can be moved");
     super::run(std::process::Command::new("ln").arg("-s").arg(&other).arg(&home));
+    super::signal(daemon, "CONT");
     let complaints = || {
         let log = std::fs::read_to_string(away.join("log/daemon.log")).expect("the log");
         log.matches("the daemon may not be found").count()
@@ -254,8 +261,10 @@ fn what_somebody_puts_in_the_place_of_the_state_directory_is_not_touched() {
     thread::sleep(Duration::from_millis(2500));
     assert_eq!(complaints(), 1, "once");
     assert_eq!(std::fs::read_dir(&other).expect("the directory").count(), 0, "nothing was put there");
+    super::signal(daemon, "STOP");
     std::fs::remove_file(&home).expect("the link");
     std::fs::rename(&away, &home).expect("it can be moved back");
+    super::signal(daemon, "CONT");
     assert_eq!((pid(&instance), daemons(&instance)), (daemon, vec![daemon]));
     instance.ends(0, &["stop"]);
     nothing_is_left(&instance, "after that");
@@ -282,7 +291,7 @@ fn each_file_removed_under_the_daemon_comes_back() {
         let path = if file == "socket" { local(&instance) } else { instance.home().join(file) };
         std::fs::remove_file(&path).expect("it can be removed");
         let begun = Instant::now();
-        exai_test::eventually(&format!("{file} comes back"), SECOND * 2, || {
+        exai_test::eventually(&format!("{file} comes back"), LIMIT, || {
             path.exists() || file == "socket" && super::sockets(&instance.home()) == 1
         });
         longest = longest.max(begun.elapsed());

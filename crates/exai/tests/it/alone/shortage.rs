@@ -9,7 +9,7 @@ use exai_test::{eventually, program};
 use serde_json::json;
 
 use super::{SECOND, daemons, state};
-use crate::support::{Instance, text};
+use crate::support::{Instance, LIMIT, text};
 
 /// Runs a script in which `$0` is exai and `$HOME_DIR` is the state directory.
 fn script(instance: &Instance, program_and_args: &[&str], text: &str) -> Output {
@@ -51,7 +51,7 @@ fn a_full_disk_is_named() {
     fails_with(&script(&instance, &APART, fill), 1, &["No space left"]);
     assert!(begun.elapsed() < SECOND * 5, "{:?}", begun.elapsed());
     // The daemon has already said why it ends, but no parent has waited for its end.
-    eventually("the daemon has ended", SECOND, || daemons(&instance).is_empty());
+    eventually("the daemon has ended", LIMIT, || daemons(&instance).is_empty());
 }
 
 #[test]

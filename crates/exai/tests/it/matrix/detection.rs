@@ -39,14 +39,14 @@ const SHY: [Shy; 12] = [
     shy("legacy-exit", "legacy", "exit", ["legacy", "legacy"]),
     shy("legacy-garbage", "legacy", "garbage", ["legacy", "legacy"]),
     shy("legacy-soon", "legacy", "late:300", ["legacy", "legacy"]),
-    shy("legacy-late", "legacy", "late:3000", ["legacy", "legacy"]),
+    shy("legacy-late", "legacy", "late:4000", ["legacy", "legacy"]),
     shy("dual-silent", "dual", "silent", ["legacy", "legacy"]),
     shy("dual-exit", "dual", "exit", ["legacy", "legacy"]),
     shy("dual-garbage", "dual", "garbage", ["legacy", "legacy"]),
     shy("dual-soon", "dual", "late:300", ["modern", "modern"]),
-    shy("dual-late", "dual", "late:3000", ["legacy", "modern"]),
+    shy("dual-late", "dual", "late:4000", ["legacy", "modern"]),
     shy("modern-soon", "modern", "late:300", ["modern", "modern"]),
-    shy("modern-late", "modern", "late:3000", ["legacy", "modern"]),
+    shy("modern-late", "modern", "late:4000", ["legacy", "modern"]),
 ];
 
 fn server(name: &str, dir: &Path, switches: &[&str]) -> String {
@@ -113,7 +113,10 @@ fn served_whatever_the_server_does(asks_first: bool) {
     let first = serve_all(&instance, &Door::of(&instance), asks_first);
     for (server, (era, took)) in SHY.iter().zip(first) {
         eprintln!("{}: served in the {era} era after {took:?}", server.name);
-        assert_eq!(era, if asks_first { server.serves[0] } else { "legacy" }, "{}", server.name);
+        let wanted = if asks_first { server.serves[0] } else { "legacy" };
+        // exai waits 2.5 s for the answer, which includes the start of the process.
+        let came_late = era == "legacy" && took >= Duration::from_millis(2500);
+        assert!(era == wanted || came_late, "{}: {era} after {took:?}", server.name);
         assert!(took < FIRST, "{}", server.name);
     }
     eventually("all is known", LIMIT, || is_all_known(&instance));
