@@ -69,6 +69,7 @@ where
         writer: Mutex::new(None),
         pong: Mutex::new(None),
         output: Mutex::new(output),
+        parts_taken: AtomicU32::new(0),
         writers_to_client: AtomicU32::new(0),
     });
     let (up, down) = (Arc::clone(&shim), Arc::clone(&shim));

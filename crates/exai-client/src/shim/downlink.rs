@@ -37,7 +37,7 @@ impl<W: Write + Send + 'static> Shim<W> {
             drop(state);
             // The timekeeper must know of the link before the writes below: they block if the daemon reads nothing.
             self.changed.notify_all();
-            if outgoing.write(&mut &*stream, stream.framing(), &replay) < replay.len() {
+            if self.write_frames(&stream, &replay, &mut outgoing) < replay.len() {
                 stream.close();
             }
             self.write_lines(writer.as_ref(), &waiting, &mut outgoing);

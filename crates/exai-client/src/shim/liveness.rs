@@ -25,7 +25,8 @@ impl<W: Write + Send + 'static> Shim<W> {
             state.heartbeat = None;
             return None;
         }
-        if self.writers_to_client.load(Ordering::Relaxed) > 0 {
+        let reads = self.parts_taken.swap(0, Ordering::Relaxed) > 0;
+        if reads || self.writers_to_client.load(Ordering::Relaxed) > 0 {
             state.heard = now;
         }
         let heartbeat = state.heartbeat.get_or_insert_with(|| Heartbeat::begin(now));

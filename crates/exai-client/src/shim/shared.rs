@@ -1,6 +1,6 @@
 //! What the threads of a shim share, and the two writes that more than one of them makes.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -8,6 +8,7 @@ use std::time::Instant;
 use super::heartbeat::Heartbeat;
 use super::outgoing::Outgoing;
 use crate::daemon_route::DaemonRoute;
+use crate::limits::{MAX_PART_BYTES, MAX_WRITE_BYTES};
 use crate::route_error::RouteError;
 use crate::session::Session;
 use crate::stream::Stream;
@@ -43,6 +44,8 @@ pub(super) struct Shim<W> {
     pub(super) writer: Mutex<Option<Arc<Stream>>>,
     pub(super) pong: Mutex<Option<Vec<u8>>>,
     pub(super) output: Mutex<W>,
+    /// How many large parts of messages the daemon has taken since somebody looked last.
+    pub(super) parts_taken: AtomicU32,
     /// How many threads write to the client, or wait to. While one does, the downlink reads nothing because the
     /// client does not read, not because the daemon is silent.
     pub(super) writers_to_client: AtomicU32,
@@ -60,7 +63,7 @@ impl<W: Write + Send + 'static> Shim<W> {
             return;
         }
         let written = match writer {
-            Some(stream) => outgoing.write(&mut &**stream, stream.framing(), lines),
+            Some(stream) => self.write_frames(stream, lines, outgoing),
             None => 0,
         };
         if written < lines.len() {
@@ -78,6 +81,17 @@ impl<W: Write + Send + 'static> Shim<W> {
         }
     }
 
+    /// Writes lines and returns how many of them, from the first on, were written whole.
+    pub(super) fn write_frames(
+        &self,
+        stream: &Stream,
+        lines: &[impl AsRef<[u8]>],
+        outgoing: &mut Outgoing,
+    ) -> usize {
+        let mut parts = Parts { stream, taken: &self.parts_taken };
+        outgoing.write(&mut parts, stream.framing(), lines)
+    }
+
     /// Writes to the client.
     pub(super) fn write_output(&self, lines: &[u8]) {
         if lines.is_empty() {
@@ -92,6 +106,29 @@ impl<W: Write + Send + 'static> Shim<W> {
             lock(&self.state).over = true;
             self.changed.notify_all();
         }
+    }
+}
+
+/// The link, for writing. Long messages are written in parts, and a part that was taken is a sign of life: the buffers of the
+/// system soon take no more from who does not read.
+struct Parts<'a> {
+    stream: &'a Stream,
+    taken: &'a AtomicU32,
+}
+
+impl Write for Parts<'_> {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        let mut stream = self.stream;
+        if buffer.len() < MAX_WRITE_BYTES {
+            return stream.write(buffer);
+        }
+        let count = stream.write(&buffer[..buffer.len().min(MAX_PART_BYTES)])?;
+        self.taken.fetch_add(1, Ordering::Relaxed);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
     }
 }
 

@@ -12,11 +12,13 @@ use exai_proto::documents::{self, DaemonRecord};
 use exai_proto::link::{self, ByeReason, FromDaemon, Role};
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
+use tokio::io::AsyncReadExt as _;
 use tokio_tungstenite::tungstenite::Message as Frame;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 
 use super::*;
 use crate::daemon_connector::DaemonConnector;
+use crate::limits::SILENCE_TIMEOUT;
 
 /// A daemon in a thread. It holds the lock, has a record, and ends when it gets the method `die` or `stop`.
 struct Fake(JoinHandle<Vec<String>>);
@@ -121,6 +123,13 @@ async fn serve(stream: Stream, nonce: &str) -> Vec<String> {
                 let result = json!({"jsonrpc": "2.0", "id": message["id"], "result": {"by": nonce}});
                 socket.send(Frame::binary(result.to_string())).await.unwrap();
             }
+            "slow" => {
+                let result = json!({"jsonrpc": "2.0", "id": message["id"], "result": {"by": nonce}});
+                socket.send(Frame::binary(result.to_string())).await.unwrap();
+                read_slowly(socket.get_mut(), message["params"]["bytes"].as_u64().unwrap()).await;
+                let result = json!({"jsonrpc": "2.0", "id": 2, "result": {"by": nonce}});
+                socket.send(Frame::binary(result.to_string())).await.unwrap();
+            }
             _ => {
                 let result = json!({"jsonrpc": "2.0", "id": message["id"], "result": {"by": nonce, "of": message["params"]}});
                 socket.send(Frame::binary(result.to_string())).await.unwrap();
@@ -128,6 +137,20 @@ async fn serve(stream: Stream, nonce: &str) -> Vec<String> {
         }
     }
     asked
+}
+
+/// Reads a message of so many bytes for longer than a daemon may be silent.
+async fn read_slowly(stream: &mut Stream, bytes: u64) {
+    const STEPS: u64 = SILENCE_TIMEOUT.as_secs() + 3;
+    // In front of it there are the opcode, the length in nine bytes, and the key.
+    let mut left = 14 + bytes;
+    for _ in 0..=STEPS {
+        let part = left.min(bytes / STEPS);
+        tokio::io::copy(&mut stream.take(part), &mut tokio::io::sink()).await.unwrap();
+        left -= part;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    assert_eq!(left, 0);
 }
 
 /// A client and its shim, in this process.
@@ -182,6 +205,22 @@ fn home() -> (tempfile::TempDir, Home) {
     let directory = tempfile::tempdir().unwrap();
     let home = Home::at(directory.path().join("home"));
     (directory, home)
+}
+
+#[test]
+fn a_daemon_that_reads_a_long_message_slowly_lives() {
+    let (_directory, home) = home();
+    let fake = Fake::start(&home, "one");
+    let mut client = Client::start(&home);
+    let long = json!({"jsonrpc": "2.0", "id": 2, "method": "long", "params": {"text": "x".repeat(26 << 20)}});
+    let long = long.to_string();
+    let slow = json!({"jsonrpc": "2.0", "id": 1, "method": "slow", "params": {"bytes": long.len()}});
+    client.send(&format!("{slow}\n"));
+    assert_eq!(client.answer(), (1, "one".to_owned()));
+    client.send(&format!("{long}\n"));
+    assert_eq!(client.answer(), (2, "one".to_owned()), "the link was given up");
+    client.finish();
+    assert_eq!(fake.ended(), ["slow"]);
 }
 
 #[test]

@@ -249,6 +249,8 @@ fn a_start_that_fails_ends_no_shim_whose_client_ignores_the_deaths_of_its_childr
     std::fs::remove_file(&copy).expect("it can be removed");
     std::fs::write(&copy, "no program").expect("it can be written");
     instance.ends(0, &["stop"]);
+    // A call that is written before the shim has noticed that the daemon is gone has an unknown outcome.
+    assert_eq!(client.ask("ping", &json!({}))["error"]["code"], -31001);
     let answer = client.ask("tools/call", &json!({"name": "echo", "arguments": {"message": "x"}}));
     let said = answer["error"]["message"].as_str().unwrap_or_else(|| panic!("an error: {answer}"));
     assert!(said.contains("ermission denied"), "{said}");
