@@ -44,7 +44,7 @@ pub(crate) const BUFFER_BYTES: usize = 64 * 1024;
 pub(crate) const SHRINK_AFTER: u32 = 16;
 /// From this length on a message is written from where it stands and not copied.
 pub(crate) const LARGE_MESSAGE_BYTES: usize = 32 * 1024;
-/// How much of a long message is written at once.
+/// How much of a long message is written at once on the local socket. A daemon that takes less in [`SILENCE_TIMEOUT`] hangs.
 pub(crate) const MAX_PART_BYTES: usize = 1024 * 1024;
 /// How much is collected before it is written. A multiple of a mask key's length.
 pub(crate) const MAX_WRITE_BYTES: usize = 128 * 1024;

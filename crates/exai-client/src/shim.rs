@@ -69,7 +69,7 @@ where
         writer: Mutex::new(None),
         pong: Mutex::new(None),
         output: Mutex::new(output),
-        parts_taken: AtomicU32::new(0),
+        part_taken: Mutex::new(None),
         writers_to_client: AtomicU32::new(0),
     });
     let (up, down) = (Arc::clone(&shim), Arc::clone(&shim));

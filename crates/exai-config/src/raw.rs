@@ -13,6 +13,7 @@ use crate::fault::Fault;
 use crate::in_order::InOrder;
 use crate::server::{
     Containment, EraChoice, ServerConfig, ServerKind, Servers, Share, StartPolicy, ToolFilter,
+    is_authorization,
 };
 use crate::sign_in::SignInConfig;
 use crate::span::Span;
@@ -240,8 +241,8 @@ impl Server {
         };
         let is_elsewhere = self.url.as_ref().is_some_and(is_web) && self.command.is_none();
         let headers = self.headers.as_ref().map(Spanned::get_ref);
-        let has_credentials = headers
-            .is_some_and(|headers| headers.keys().any(|name| name.eq_ignore_ascii_case("authorization")));
+        let has_credentials =
+            headers.is_some_and(|headers| headers.keys().any(|name| is_authorization(name)));
         for (key, account) in std::mem::take(&mut self.accounts.0) {
             let at = key.span();
             if !is_elsewhere {

@@ -110,6 +110,11 @@ impl Share {
     }
 }
 
+/// Whether a header with this name says who asks.
+pub(crate) fn is_authorization(name: &str) -> bool {
+    name.eq_ignore_ascii_case("authorization")
+}
+
 impl ServerConfig {
     /// How this server is started and reached.
     pub fn kind(&self) -> ServerKind {
@@ -121,9 +126,9 @@ impl ServerConfig {
         }
     }
 
-    /// Whether its `headers` say who asks. Then nobody signs in there.
+    /// Whether its `headers` have an `Authorization` of their own. Then nobody signs in there.
     pub fn has_authorization(&self) -> bool {
-        self.headers.keys().any(|name| name.eq_ignore_ascii_case("authorization"))
+        self.headers.keys().any(|name| is_authorization(name))
     }
 
     /// The word for how it is spoken to, in lists: `stdio` for a child over stdio, `ssh` for one of another exai, otherwise

@@ -25,8 +25,10 @@ impl<W: Write + Send + 'static> Shim<W> {
             state.heartbeat = None;
             return None;
         }
-        let reads = self.parts_taken.swap(0, Ordering::Relaxed) > 0;
-        if reads || self.writers_to_client.load(Ordering::Relaxed) > 0 {
+        if let Some(taken) = lock(&self.part_taken).take() {
+            state.heard = state.heard.max(taken);
+        }
+        if self.writers_to_client.load(Ordering::Relaxed) > 0 {
             state.heard = now;
         }
         let heartbeat = state.heartbeat.get_or_insert_with(|| Heartbeat::begin(now));

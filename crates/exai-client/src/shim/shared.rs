@@ -28,7 +28,7 @@ pub(super) struct SharedState {
     pub(super) no_way: Option<RouteError>,
     /// The link, for closing it: the thread that holds `writer` may be blocked in a write.
     pub(super) link: Option<Arc<Stream>>,
-    /// When the downlink last finished passing on what it read.
+    /// When the daemon last showed that it lives: the downlink had passed on what it read, or a part of a message was taken.
     pub(super) heard: Instant,
     /// Present while the daemon owes answers and must show that it lives.
     pub(super) heartbeat: Option<Heartbeat>,
@@ -44,8 +44,8 @@ pub(super) struct Shim<W> {
     pub(super) writer: Mutex<Option<Arc<Stream>>>,
     pub(super) pong: Mutex<Option<Vec<u8>>>,
     pub(super) output: Mutex<W>,
-    /// How many large parts of messages the daemon has taken since somebody looked last.
-    pub(super) parts_taken: AtomicU32,
+    /// When the daemon last took a large part of a message, until somebody looks.
+    pub(super) part_taken: Mutex<Option<Instant>>,
     /// How many threads write to the client, or wait to. While one does, the downlink reads nothing because the
     /// client does not read, not because the daemon is silent.
     pub(super) writers_to_client: AtomicU32,
@@ -88,7 +88,7 @@ impl<W: Write + Send + 'static> Shim<W> {
         lines: &[impl AsRef<[u8]>],
         outgoing: &mut Outgoing,
     ) -> usize {
-        let mut parts = Parts { stream, taken: &self.parts_taken };
+        let mut parts = Parts { stream, taken: &self.part_taken };
         outgoing.write(&mut parts, stream.framing(), lines)
     }
 
@@ -113,7 +113,7 @@ impl<W: Write + Send + 'static> Shim<W> {
 /// system soon take no more from who does not read.
 struct Parts<'a> {
     stream: &'a Stream,
-    taken: &'a AtomicU32,
+    taken: &'a Mutex<Option<Instant>>,
 }
 
 impl Write for Parts<'_> {
@@ -123,7 +123,7 @@ impl Write for Parts<'_> {
             return stream.write(buffer);
         }
         let count = stream.write(&buffer[..buffer.len().min(MAX_PART_BYTES)])?;
-        self.taken.fetch_add(1, Ordering::Relaxed);
+        *lock(self.taken) = Some(Instant::now());
         Ok(count)
     }
 

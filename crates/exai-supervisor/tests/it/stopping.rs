@@ -79,6 +79,6 @@ async fn dropping_the_job_stops_it() {
     let leader = job.root().clone();
     drop(job);
     tasks.close();
-    tokio::time::timeout(Duration::from_secs(2), tasks.wait()).await.expect("the tasks end");
+    tokio::time::timeout(LIMIT, tasks.wait()).await.expect("the tasks end");
     nobody_lives(&leader);
 }

@@ -94,10 +94,7 @@ fn a_server_that_no_client_may_see_is_not_started() {
 #[test]
 fn an_http_client_is_known_by_the_name_of_its_program_and_may_name_servers() {
     let instance = Instance::new(&servers(CURSOR));
-    // A list of all does not wait long for a server that starts.
-    for server in ["fix", "two"] {
-        instance.ends(0, &["tools", server]);
-    }
+    instance.know(&["fix", "two"]);
     let bearer = format!("Bearer {}", instance.token());
     let listed = |name: &str, path: &str| {
         let mut client = HttpClient { port: instance.port(), bearer: bearer.clone(), session: None };
@@ -180,8 +177,8 @@ fn a_person_sees_what_a_client_is_offered_and_what_is_wrong_with_the_choice() {
     let said = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1));
     assert!(said.contains(r#"cursor sees no server called "two""#), "{said}");
-    // The command line itself is no client. (A list of all does not wait long for a server that starts.)
-    instance.ends(0, &["tools", "two"]);
+    // The command line itself is no client.
+    instance.know(&["two"]);
     let all = instance.json(&["tools", "--json"]);
     assert!(all["tools"].as_array().expect("tools").len() > seen.len());
     instance.ends(0, &["call", "two", "pid"]);

@@ -124,10 +124,7 @@ fn a_configuration_that_is_wrong_is_named_with_its_place_by_a_start() {
 #[test]
 fn two_servers_in_one_view_keep_their_names_apart() {
     let instance = Instance::new(&(fixture("one", &["--name", "1"]) + &fixture("two", &["--name", "2"])));
-    // A list of all does not wait long for a server that starts.
-    for server in ["one", "two"] {
-        instance.ends(0, &["tools", server]);
-    }
+    instance.know(&["one", "two"]);
     let mut client = instance.shim(&[]);
     client.initialize(&json!({}));
     let tools = client.ask("tools/list", &json!({}));

@@ -357,7 +357,7 @@ fn a_server_that_forks_all_the_time_is_ended() {
         };
         all.iter().filter(marked).count()
     };
-    eventually("nobody forks any more", Duration::from_secs(1), || marked() == 0);
+    eventually("nobody forks any more", LIMIT, || marked() == 0);
 }
 
 #[test]

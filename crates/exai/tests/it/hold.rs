@@ -146,6 +146,9 @@ fn a_client_that_comes_while_a_daemon_is_replaced_is_served_by_the_next() {
         second.request("initialize", &opening);
         // This call may not be repeated. If it had been written to the old daemon, its outcome would be unknown.
         let call = second.request("tools/call", &json!({"name": "append", "arguments": {"message": "once"}}));
+        // No event shows that something does not happen.
+        let early = second.receive_within(Duration::from_millis(500));
+        assert_eq!(early, None, "the old daemon serves it no more");
         std::fs::write(&go_on, "").expect("a file");
         assert_eq!(second.answer(&call)["result"]["content"][0]["text"], "once");
         assert!(first.answer(&slow)["result"].is_object(), "what was under way is finished");

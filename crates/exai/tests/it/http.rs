@@ -22,8 +22,19 @@ impl Response {
         self.json_and_connection().0
     }
 
-    /// The document, and the connection for the next request.
+    /// The document, and the connection for the next request. An answer that takes a moment comes as a stream.
     pub(crate) fn json_and_connection(mut self) -> (Value, BufReader<TcpStream>) {
+        if self.is_stream() {
+            let answer = self.answer_in_stream();
+            // The last chunk has no bytes, and an empty line follows.
+            let mut line = String::new();
+            while line.trim_end() != "0" {
+                line.clear();
+                assert_ne!(self.body.read_line(&mut line).expect("a line"), 0, "the stream has no end");
+            }
+            self.body.read_line(&mut line).expect("a line");
+            return (answer, self.body);
+        }
         let length = self.header("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
         let mut body = vec![0; length];
         self.body.read_exact(&mut body).expect("the body");
@@ -32,9 +43,14 @@ impl Response {
 
     /// The answer to a request, which is the body or the last event of a stream.
     pub(crate) fn answer(mut self) -> Value {
-        if self.header("content-type") != Some("text/event-stream") {
-            return self.json();
-        }
+        if self.is_stream() { self.answer_in_stream() } else { self.json() }
+    }
+
+    fn is_stream(&self) -> bool {
+        self.header("content-type") == Some("text/event-stream")
+    }
+
+    fn answer_in_stream(&mut self) -> Value {
         loop {
             let message = self.event();
             if message.get("method").is_none() {

@@ -274,8 +274,7 @@ fn a_choice_of_tools_holds_for_a_server_that_exai_has_already() {
     home.write(".codex/config.toml", format!("[mcp_servers.mine]\n{server}enabled_tools = [\"echo\"]\n"));
     home.write(".cursor/mcp.json", "{\"mcpServers\": {\"two\": {\"command\": \"y\"}}}");
     home.ends(0, &["import", "--takeover", "--yes", "--no-check"]);
-    // A list of all does not wait long for a server that starts.
-    home.instance.ends(0, &["tools", "kept"]);
+    home.instance.know(&["kept"]);
     let seen = seen_by(&home, "codex");
     assert_eq!(seen, BTreeMap::from([("kept".to_owned(), BTreeSet::from(["echo".to_owned()]))]));
     // Later servers keep theirs as well.
@@ -286,9 +285,7 @@ fn a_choice_of_tools_holds_for_a_server_that_exai_has_already() {
         );
     fs::write(&path, more).expect("it is written");
     home.ends(0, &["import", "--takeover", "--yes", "--no-check"]);
-    for server in ["kept", "later"] {
-        home.instance.ends(0, &["tools", server]);
-    }
+    home.instance.know(&["kept", "later"]);
     let seen = seen_by(&home, "codex");
     assert_eq!(seen["kept"], BTreeSet::from(["echo".to_owned()]));
     assert!(!seen["later"].contains("echo") && seen["later"].len() > 20, "{seen:?}");

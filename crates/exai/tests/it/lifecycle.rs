@@ -76,9 +76,7 @@ fn a_shim_ends_within_two_seconds_of_its_stdin_and_is_forgotten_by_the_daemon() 
     let client = instance.client("fix");
     let took = client.finish();
     assert!(took < Duration::from_secs(2), "{took:?}");
-    eventually("the daemon forgets the shim", Duration::from_secs(2), || {
-        instance.status()["clients"] == json!([])
-    });
+    eventually("the daemon forgets the shim", LIMIT, || instance.status()["clients"] == json!([]));
 }
 
 #[test]
@@ -120,7 +118,7 @@ fn a_killed_daemon_is_replaced_and_each_request_under_way_gets_one_honest_error(
     let killed = Instant::now();
     let answer = client.answer(&id);
     assert_eq!(answer["error"]["code"], -31002);
-    assert!(killed.elapsed() < Duration::from_secs(1), "{:?}", killed.elapsed());
+    assert!(killed.elapsed() < Duration::from_secs(3), "{:?}", killed.elapsed());
     assert_eq!(client.call("echo", &json!({"message": "back"})), "back");
     assert!(killed.elapsed() < BACK, "{:?}", killed.elapsed());
 }

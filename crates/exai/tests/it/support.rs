@@ -119,6 +119,15 @@ impl Instance {
         Client::start(self.command(&all))
     }
 
+    /// Waits until these servers have started and listed their tools: a list of all servers does not wait long for one that
+    /// starts.
+    #[track_caller]
+    pub(crate) fn know(&self, servers: &[&str]) {
+        for server in servers {
+            self.ends(0, &["tools", server]);
+        }
+    }
+
     /// A shim for one server that has sent `initialize`.
     pub(crate) fn client(&self, server: &str) -> Client {
         let mut client = self.shim(&["--server", server]);

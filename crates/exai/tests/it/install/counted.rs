@@ -21,10 +21,7 @@ fn count_seen(said: &str) -> usize {
 #[test]
 fn the_tools_of_all_entries_count() {
     let home = Home::of(Instance::new(&(fixture("fix", &[]) + &fixture("two", &[]))));
-    // A list of all does not wait long for a server that starts.
-    for server in ["fix", "two"] {
-        home.instance.ends(0, &["tools", server]);
-    }
+    home.instance.know(&["fix", "two"]);
     let listed = home.exai(&["tools", "--json"]).stdout;
     let document: Value = serde_json::from_slice(&listed).expect("JSON");
     let tools = document["tools"].as_array().expect("tools");
