@@ -46,7 +46,7 @@ impl Response {
         if self.is_stream() { self.answer_in_stream() } else { self.json() }
     }
 
-    fn is_stream(&self) -> bool {
+    pub(crate) fn is_stream(&self) -> bool {
         self.header("content-type") == Some("text/event-stream")
     }
 
