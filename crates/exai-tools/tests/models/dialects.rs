@@ -112,8 +112,7 @@ fn the_first_token_is_told_at_once() {
         }
         delays.sort_unstable();
         println!("the first token was told after {delays:?}");
-        // Other load on the machine makes it later but never sooner, so one that was told at once is enough.
-        assert!(delays[0] < Duration::from_millis(10), "{delays:?}");
+        assert!(delays[delays.len() / 2] < Duration::from_millis(10), "{delays:?}");
         // A server may be closing the connection that it has just answered on, and a call that meets that may have cost.
         let requests = endpoint.requests().len();
         assert_eq!(endpoint.connections(), requests, "no connection is used again");

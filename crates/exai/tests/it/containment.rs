@@ -400,7 +400,7 @@ fn a_tree_that_is_too_large_is_told_of_within_a_second() {
     let instance = Instance::new(&servers);
     instance.client("fix").call("pid", &json!({}));
     let start = Instant::now();
-    eventually("it is reported", LIMIT, || {
+    eventually("it is reported", Duration::from_millis(2500), || {
         instance.status()["processes"]["unexpected"][0]["kind"] == json!("too-many")
     });
     eprintln!("a tree over max_processes: reported after {:?}", start.elapsed());

@@ -119,7 +119,7 @@ fn an_application_with_the_marker_of_a_tree_survives_whatever_ends_the_tree() {
     let members = tree(&instance);
     assert_eq!(members.len(), 3 + usize::from(!cfg!(windows)), "server, two children, and guard");
     end(&daemon(&instance));
-    eventually("the tree is gone", LIMIT, || !members.iter().any(|one| identify(one.pid).is_some()));
+    eventually("the tree is gone", SECOND, || !members.iter().any(|one| identify(one.pid).is_some()));
     assert_eq!(client.call("echo", &json!({"message": "again"})), "again");
     drop(client);
     instance.ends(0, &["restart"]);

@@ -44,8 +44,7 @@ fn beside(
 
 #[track_caller]
 fn in_time(took: Duration) {
-    // The answer passes through several processes, each of which a busy machine may hold up.
-    assert!(took >= TIMEOUT.mul_f64(0.95) && took <= TIMEOUT + SECOND, "after {took:?}");
+    assert!(took >= TIMEOUT.mul_f64(0.95) && took <= TIMEOUT.mul_f64(1.1), "after {took:?}");
 }
 
 #[track_caller]
@@ -106,8 +105,7 @@ fn a_server_that_reads_no_more_is_no_reason_to_wait_and_its_late_answers_reach_n
     for id in &ids[1..] {
         timed_out(&slow.answer(id));
     }
-    // Who waited for the frozen server would wait for the whole time.
-    assert!(longest < TIMEOUT.mul_f64(0.75), "{longest:?}");
+    assert!(longest < SECOND, "{longest:?}");
     signal("CONT", frozen);
     // The server executes the calls in its pipe and answers them. The client must only get the answer to its next call.
     let id = slow.request("tools/call", &json!({"name": "calls", "arguments": {}}));

@@ -8,7 +8,7 @@ use exai_test::eventually;
 use serde_json::Value;
 
 use super::{SECOND, comes_and_goes, daemons, look, pid, run};
-use crate::support::{Instance, LIMIT, text};
+use crate::support::{Instance, text};
 
 const FORMS: [&str; 12] = [
     "missing",
@@ -85,7 +85,7 @@ fn a_living_daemon_puts_its_record_right_whatever_is_in_its_place() {
         assert!(begun.elapsed() < SECOND * 2, "{form}: {:?}", begun.elapsed());
         let verdict = status["state"].as_str().unwrap_or_default();
         assert!(["starting", "running"].contains(&verdict), "{form}: a daemon lives: {status}");
-        eventually(&format!("{form}: it is put right"), LIMIT, || {
+        eventually(&format!("{form}: it is put right"), SECOND * 2, || {
             exai_os::private::read(&path, 1 << 20).is_ok_and(|found| found == good)
         });
         longest = longest.max(begun.elapsed());

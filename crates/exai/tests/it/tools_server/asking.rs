@@ -199,7 +199,7 @@ fn fifty_calls_at_once_keep_to_the_limit_and_hold_up_nobody() {
     let start = Instant::now();
     assert_eq!(call(&mut other, "status", &json!({}))["status"], "success");
     let took = start.elapsed();
-    assert!(took < Duration::from_secs(5), "{took:?}");
+    assert!(took < Duration::from_secs(1), "{took:?}");
     may_end.store(true, Ordering::Relaxed);
     let mut answers = 0;
     while answers < ids.len() {
