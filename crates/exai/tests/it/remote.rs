@@ -34,7 +34,7 @@ pub(crate) fn call(client: &mut Client) -> Value {
 
 /// What the first call of a new client is refused with.
 pub(crate) fn refusal(instance: &Instance) -> String {
-    let mut client = Client::start(instance.command(&["shim", "--server", "far"]));
+    let mut client = instance.shim(&["--server", "far"]);
     let answer = client.initialize(&json!({}));
     let error = if answer["error"].is_null() { call(&mut client) } else { answer };
     error["error"]["message"].as_str().unwrap_or_else(|| panic!("{error}")).to_owned()
@@ -200,7 +200,7 @@ fn a_server_that_is_away_is_named_and_found_again() {
     let instance = hosting(&format!("http://127.0.0.1:{port}/mcp"), "");
     let message = refusal(&instance);
     assert!(message.contains("cannot be reached"), "{message}");
-    let mut client = Client::start(instance.command(&["shim", "--server", "far"]));
+    let mut client = instance.shim(&["--server", "far"]);
     let mut server = Command::new(program("fixture-server"));
     let mut server = server.args(["--http", &port.to_string()]).spawn().expect("it starts");
     eventually("the server is found", LIMIT, || client.initialize(&json!({}))["result"].is_object());

@@ -23,7 +23,7 @@ fn whoami(client: &mut Client) -> Value {
 }
 
 fn shim(instance: &Instance) -> Client {
-    Client::start(instance.command(&["shim"]))
+    instance.shim(&[])
 }
 
 /// The page in the output of a command that waits. That for a device comes with the code, which the page takes as a field.
@@ -94,7 +94,7 @@ fn one_sign_in_serves_all_clients_and_survives_the_daemon() {
     }
     assert_eq!((server.seen().pages, server.seen().registrations), (1, 1));
     instance.ends(0, &["restart"]);
-    let mut client = Client::start(instance.command(&["shim", "--server", "far"]));
+    let mut client = instance.shim(&["--server", "far"]);
     client.initialize(&json!({}));
     assert!(whoami(&mut client)["result"].is_object());
     assert_eq!(server.seen().pages, 1);
@@ -124,7 +124,7 @@ fn who_signs_out_is_asked_again_and_not_registered_anew() {
     let server = AuthorizationServer::start(Options::default());
     let instance = hosting(&server.url("/mcp"), "");
     follow(&Login::begin(&instance, "far", &[]).page);
-    let mut client = Client::start(instance.command(&["shim", "--server", "far"]));
+    let mut client = instance.shim(&["--server", "far"]);
     client.initialize(&json!({}));
     assert!(whoami(&mut client)["result"].is_object());
     instance.ends(0, &["logout", "far"]);
@@ -151,7 +151,7 @@ fn what_the_browser_could_not_bring_back_is_pasted() {
     let mut stdin = login.child.stdin.take().expect("a pipe");
     writeln!(stdin, "{}", ended.url).expect("it reads");
     login.succeeds();
-    let mut client = Client::start(instance.command(&["shim", "--server", "far"]));
+    let mut client = instance.shim(&["--server", "far"]);
     client.initialize(&json!({}));
     assert!(whoami(&mut client)["result"].is_object());
     // What came back is good for one use.
@@ -216,7 +216,7 @@ fn ask_for_page(client: &mut Client, action: &str) -> (String, Value) {
 fn a_modern_client_is_asked_for_input_and_its_call_goes_on() {
     let server = AuthorizationServer::start(Options::default());
     let instance = hosting(&server.url("/mcp"), "");
-    let mut client = Client::start(instance.command(&["shim", "--server", "far"]));
+    let mut client = instance.shim(&["--server", "far"]);
     let (page, call) = ask_for_page(&mut client, "accept");
     assert_eq!(follow(&page).status, 200);
     let answer = client.ask("tools/call", &call);
@@ -231,7 +231,7 @@ fn what_needs_one_scope_more_leads_to_a_page_for_all_of_them() {
     let server = AuthorizationServer::start(Options::default());
     let instance = hosting(&server.url("/mcp"), "");
     follow(&Login::begin(&instance, "far", &[]).page);
-    let mut client = Client::start(instance.command(&["shim", "--server", "far"]));
+    let mut client = instance.shim(&["--server", "far"]);
     client.initialize(&can_open());
     let admin = json!({"name": "admin", "arguments": {}});
     let refused = client.ask("tools/call", &admin);
@@ -277,7 +277,7 @@ fn a_code_is_typed_on_another_machine() {
     let page = follow(&format!("{}?user_code={}", login.page, login.code()));
     assert_eq!(page.status, 200, "{page:?}");
     login.succeeds();
-    let mut client = Client::start(instance.command(&["shim", "--server", "far"]));
+    let mut client = instance.shim(&["--server", "far"]);
     client.initialize(&json!({}));
     assert!(whoami(&mut client)["result"].is_object());
 }

@@ -127,7 +127,7 @@ fn hosting(url: &str) -> Instance {
 }
 
 fn refusal(instance: &Instance) -> String {
-    let mut client = Client::start(instance.command(&["shim", "--server", "far"]));
+    let mut client = instance.shim(&["--server", "far"]);
     let answer = client.initialize(&json!({}));
     answer["error"]["message"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
 }

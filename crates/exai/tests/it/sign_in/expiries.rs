@@ -41,7 +41,7 @@ fn signed_in(server: &AuthorizationServer, servers: usize) -> Instance {
 }
 
 fn client(instance: &Instance) -> Client {
-    let mut client = Client::start(instance.command(&["shim"]));
+    let mut client = instance.shim(&[]);
     client.initialize(&json!({}));
     client
 }

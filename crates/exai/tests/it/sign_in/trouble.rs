@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Login, ask_for_page, can_open, whoami};
 use crate::remote::hosting;
-use crate::support::{Client, Instance, LIMIT, add_modern_meta, text};
+use crate::support::{Instance, LIMIT, add_modern_meta, text};
 
 fn state(instance: &Instance) -> Value {
     instance.status()["servers"][0]["state"].clone()
@@ -16,7 +16,7 @@ fn state(instance: &Instance) -> Value {
 fn a_call_whose_user_has_agreed_to_sign_in_waits_until_that_is_done() {
     let server = AuthorizationServer::start(Options::default());
     let instance = hosting(&server.url("/mcp"), "");
-    let mut client = Client::start(instance.command(&["shim", "--server", "far"]));
+    let mut client = instance.shim(&["--server", "far"]);
     let (page, call) = ask_for_page(&mut client, "accept");
     let waiting = client.request("tools/call", &call);
     // It has arrived, since what came after it is answered, and it is not.
@@ -33,7 +33,7 @@ fn a_call_whose_user_has_agreed_to_sign_in_waits_until_that_is_done() {
 fn a_user_who_declines_to_sign_in_is_not_asked_again() {
     let server = AuthorizationServer::start(Options::default());
     let instance = hosting(&server.url("/mcp"), "");
-    let mut client = Client::start(instance.command(&["shim", "--server", "far"]));
+    let mut client = instance.shim(&["--server", "far"]);
     for action in ["decline", "cancel"] {
         let (_, call) = ask_for_page(&mut client, action);
         let refused = client.ask("tools/call", &call);
@@ -47,7 +47,7 @@ fn a_sign_in_that_ends_under_a_running_session_is_shown_and_can_be_made_again() 
     let server = AuthorizationServer::start(Options::default());
     let instance = hosting(&server.url("/mcp"), "");
     follow(&Login::begin(&instance, "far", &[]).page);
-    let mut client = Client::start(instance.command(&["shim", "--server", "far"]));
+    let mut client = instance.shim(&["--server", "far"]);
     client.initialize(&json!({}));
     assert!(whoami(&mut client)["result"].is_object());
     assert_eq!(state(&instance), "ready");
@@ -105,7 +105,7 @@ fn servers_with_one_address_are_signed_in_and_out_together() {
     let url = json!(server.url("/mcp"));
     let instance = Instance::new(&format!("[servers.far]\nurl = {url}\n[servers.twin]\nurl = {url}\n"));
     let mut clients = ["far", "twin"].map(|name| {
-        let mut client = Client::start(instance.command(&["shim", "--server", name]));
+        let mut client = instance.shim(&["--server", name]);
         client.initialize(&json!({}));
         assert!(whoami(&mut client)["error"].is_object());
         client
