@@ -2,6 +2,7 @@
 
 mod left_out;
 mod release;
+mod wine;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,6 +10,7 @@ use std::process::{Command, Stdio};
 use std::time::UNIX_EPOCH;
 
 use self::left_out::LeftOut;
+use self::wine::RunningWine;
 use crate::process::{self, Outcome};
 use crate::{lints, project, test};
 
@@ -93,6 +95,7 @@ pub(crate) fn run(arguments: &[&str]) -> Outcome {
         (Some(why), _) => return Err(why),
     }
     let windows = Windows::set_up(with_wine)?;
+    let _wine = with_wine.then(|| RunningWine::start(&windows.bin("wine"))).transpose()?;
     match task {
         Task::Check(_) => windows.check(),
         Task::Names => windows.names(),
