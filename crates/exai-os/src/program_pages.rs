@@ -5,7 +5,8 @@ use crate::sys;
 /// Gives the pages of this program back to the system, which brings each of them again when it is used.
 ///
 /// What only the start of a daemon needs would stay otherwise for as long as it lives: with each place of the code that
-/// runs once, Linux brings the 64 KiB around it. Elsewhere this changes nothing.
+/// runs once, Linux brings the 64 KiB around it. Elsewhere this changes nothing. What a debugger has written into the
+/// program, its breakpoints, goes with the pages.
 pub fn give_back() {
     sys::program_pages::give_back();
 }
