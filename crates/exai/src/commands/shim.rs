@@ -20,10 +20,7 @@ pub(crate) fn run(args: ShimArgs) -> Result<u8, Error> {
     let report = |sentence: &str| Printer::new().warn(sentence);
     let wanted = args.server.clone();
     // On a thread of its own, so that the client need not wait for it.
-    thread::spawn(move || {
-        look_at_configuration(&wanted, report);
-        exai_os::program_pages::give_back();
-    });
+    thread::spawn(move || look_at_configuration(&wanted, report));
     shim::run(daemon_route(args)?, streams::input(), streams::output(), report)?;
     Ok(exit::DONE)
 }
