@@ -24,16 +24,21 @@ impl RunningWine {
     pub(super) fn start(wine: &Path) -> Result<Self, String> {
         let deadline = Instant::now() + START_DEADLINE;
         while let Some(left) = deadline.checked_duration_since(Instant::now()) {
+            let mut command = Command::new(wine);
+            command.args(["cmd", "/q"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+            // Wine's server takes what its first program has, and may outlive it: whoever reads our stderr to its end must
+            // not wait for that.
+            command.stderr(Stdio::null());
             let keeper =
-                Command::new(wine).args(["cmd", "/q"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
-            let mut keeper =
-                Self(keeper.map_err(|error| format!("{} cannot be started: {error}", wine.display()))?);
+                command.spawn().map_err(|error| format!("{} cannot be started: {error}", wine.display()))?;
+            let mut keeper = Self(keeper);
             if keeper.answers(left) {
                 return Ok(keeper);
             }
             thread::sleep(PAUSE);
         }
-        Err(format!("Wine runs no program within {} s", START_DEADLINE.as_secs()))
+        let (wine, patience) = (wine.display(), START_DEADLINE.as_secs());
+        Err(format!("Wine runs no program within {patience} s; to see why: `{wine} cmd /c ver`"))
     }
 
     /// Whether the program does what its input says, within `patience`.
