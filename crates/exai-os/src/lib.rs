@@ -29,7 +29,6 @@ pub mod port;
 pub mod private;
 pub mod process;
 pub mod process_facts;
-pub mod program_pages;
 pub mod search;
 pub mod signal;
 pub mod streams;

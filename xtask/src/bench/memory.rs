@@ -14,9 +14,8 @@ use crate::process;
 
 const CLIENTS: u32 = 20;
 const SERVERS: u32 = 5;
-/// The time after which a process has given back the memory that it needed before: the daemon gives pages of its program
-/// back every five seconds.
-pub(super) const SETTLE: Duration = Duration::from_secs(7);
+/// The time after which a process has given back the memory that only its start needs.
+pub(super) const SETTLE: Duration = Duration::from_secs(1);
 
 /// Measures what the system can show. Figures that it cannot show stay empty.
 pub(crate) fn measure(programs: &Programs, watchdog: &Watchdog, results: &mut Results) -> Result<(), String> {

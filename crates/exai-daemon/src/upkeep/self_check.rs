@@ -13,7 +13,6 @@ use std::time::{Duration, Instant};
 use exai_config::Home;
 use exai_os::local::{Endpoint, Listener};
 use exai_os::lock::{self, Claim, HeldLock};
-use exai_os::program_pages;
 use exai_proto::link::ByeReason;
 use tokio::sync::oneshot;
 
@@ -28,9 +27,6 @@ use crate::state::token;
 
 /// How often to look.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
-/// How many checks lie between two at which the pages of the program are given back that nothing has used since. The
-/// first check gives back what only the start needs.
-const CHECKS_FOR_PAGES: u64 = 5;
 /// How many checks the loop may leave without an answer before the log says so.
 const MAX_UNANSWERED_CHECKS: u64 = 3;
 /// For how many checks another process may hold the new lock file before it is taken for another daemon, if nothing else
@@ -77,14 +73,9 @@ impl SelfCheck {
         std::thread::Builder::new().name("self-check".to_owned()).stack_size(256 * 1024).spawn(
             move || {
                 let (mut next, mut wait) = (Instant::now() + CHECK_INTERVAL, CHECK_INTERVAL);
-                let mut checks: u64 = 0;
                 while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(wait) {
                     if next <= Instant::now() {
                         checker.check();
-                        if checks.is_multiple_of(CHECKS_FOR_PAGES) {
-                            program_pages::give_back();
-                        }
-                        checks += 1;
                         next = Instant::now() + CHECK_INTERVAL;
                     }
                     let hub = &checker.kept.hub;

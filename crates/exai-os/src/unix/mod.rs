@@ -15,7 +15,6 @@ pub(crate) mod ownership;
 pub(crate) mod place;
 pub(crate) mod port;
 pub(crate) mod private;
-pub(crate) mod program_pages;
 pub(crate) mod search;
 pub(crate) mod signal;
 pub(crate) mod streams;

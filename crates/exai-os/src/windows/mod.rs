@@ -21,7 +21,6 @@ pub(crate) mod port;
 pub(crate) mod private;
 pub(crate) mod process;
 pub(crate) mod process_facts;
-pub(crate) mod program_pages;
 pub(crate) mod search;
 pub(crate) mod signal;
 pub(crate) mod streams;
