@@ -1,7 +1,7 @@
 //! Running other programs.
 
 use std::io;
-use std::process::{Command, ExitStatus};
+use std::process::{Child, Command, ExitStatus};
 
 /// The outcome of a command: success, or one sentence that says what failed and what to do.
 pub(crate) type Outcome = Result<(), String>;
@@ -14,6 +14,11 @@ pub(crate) fn run(command: &mut Command) -> Result<(), String> {
         Ok(status) => Err(format!("`{shown}` {}", ended(status))),
         Err(error) => Err(not_started(&shown, &error)),
     }
+}
+
+/// Starts `command`, and leaves it to the caller to end it.
+pub(crate) fn spawn(command: &mut Command) -> Result<Child, String> {
+    command.spawn().map_err(|error| not_started(&show(command), &error))
 }
 
 /// Runs `command` and returns its stdout. The error holds the end of its stderr.

@@ -7,9 +7,10 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::process;
+
 /// How long Wine may take until it runs a program.
 const START_DEADLINE: Duration = Duration::from_mins(2);
-
 /// The pause before another attempt.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -29,9 +30,7 @@ impl RunningWine {
             // Wine's server takes what its first program has, and may outlive it: whoever reads our stderr to its end must
             // not wait for that.
             command.stderr(Stdio::null());
-            let keeper =
-                command.spawn().map_err(|error| format!("{} cannot be started: {error}", wine.display()))?;
-            let mut keeper = Self(keeper);
+            let mut keeper = Self(process::spawn(&mut command)?);
             if keeper.answers(left) {
                 return Ok(keeper);
             }
